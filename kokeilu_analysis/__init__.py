@@ -1,0 +1,3 @@
+"""Evaluation of Finland's municipal employment trials, with the starting backlog counted."""
+
+__version__ = "0.1.0"

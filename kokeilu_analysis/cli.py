@@ -1,0 +1,136 @@
+"""The command line: kokeilu study | import | build | notebooks | export | check."""
+
+import argparse
+import sys
+
+from kokeilu_analysis import __version__, paths
+from kokeilu_analysis.errors import KokeiluError
+
+
+def main(arguments=None):
+    """Run one command; a failure is one sentence on stderr and exit code 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except KokeiluError as error:
+        print(f"kokeilu: {error}", file=sys.stderr)
+    except PermissionError as error:
+        print(f"kokeilu: no permission to write {error.filename}.", file=sys.stderr)
+    except OSError as error:
+        print(f"kokeilu: {error.strerror or error}: {error.filename}.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("kokeilu: stopped; files already written are whole.", file=sys.stderr)
+        return 130
+    return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="kokeilu",
+        description="Evaluation of Finland's municipal employment trials 2021-2024 "
+        "(työllisyyden kuntakokeilut), with the starting plan backlog counted.",
+        epilog="Start with `kokeilu study`. Every command can be repeated; "
+        "nothing is ever half-written.",
+    )
+    parser.add_argument("--version", action="version", version=f"kokeilu {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, says, more=None):
+        sub = commands.add_parser(name, help=says, description=more or says)
+        sub.set_defaults(run=run)
+        return sub
+
+    command(
+        "study",
+        _study,
+        "everything: panel, notebooks, figures, headline numbers",
+        "Builds the panel (or checks the committed one), executes the notebooks in order, exports "
+        "the figures and prints the headline numbers.",
+    )
+    sub = command(
+        "import",
+        _import,
+        "read a folder of StatFin 12r5 snapshots and build the panel from them",
+        "Checks every snapshot cell by cell, against sums and against each other, copies the "
+        f"files to {paths.shown(paths.SNAPSHOTS)} and builds the panel. A faulty snapshot is "
+        "refused with file, row and column, and the earlier panel stays.",
+    )
+    sub.add_argument("folder", metavar="DIR", help="folder that holds the snapshots")
+    sub.add_argument(
+        "--allow-unlisted",
+        action="store_true",
+        help="accept files whose checksum is not the described one, if their content is sound",
+    )
+    command("build", _build, "build the panel from imported snapshots, or check the committed one")
+    command("notebooks", _notebooks, "execute the notebooks in order and save them")
+    command("export", _export, "export the figures (SVG, PNG, CSV) in Finnish, Swedish, English")
+    sub = command("check", _check, "check data/raw and data/processed against their descriptions")
+    sub.add_argument(
+        "--describe",
+        action="store_true",
+        help="write the present checksums into data/raw/datapackage.json after a meant change",
+    )
+    return parser
+
+
+def _study(options):
+    from kokeilu_analysis import run
+
+    progress = run.Progress(steps=len(run.notebooks()) + 2)
+    with progress.step("panel"):
+        said = run.build()
+    run.run_notebooks(progress)
+    written = run.export(progress)
+    print()
+    for line in run.headline():
+        print(line)
+    print(
+        f"\nNotebooks: {paths.shown(paths.NOTEBOOKS)}/ (read them in order; `make lab` opens them)"
+        f"\nResult tables: {paths.shown(paths.RESULTS)}/"
+        f"\nFigures: {paths.shown(paths.FIGURES)}/ ({len(written)} files in three languages)"
+        f"\nPanel: {paths.shown(paths.PANEL)} ({said})"
+    )
+
+
+def _import(options):
+    from kokeilu_analysis import run
+
+    with run.Progress().step(f"checking {options.folder} and building the panel"):
+        panel = run.import_snapshots(options.folder, options.allow_unlisted)
+    print(f"{paths.shown(paths.PANEL)}: {len(panel):,} cells.")
+
+
+def _build(options):
+    from kokeilu_analysis import run
+
+    print(run.build())
+
+
+def _notebooks(options):
+    from kokeilu_analysis import run
+
+    run.run_notebooks(run.Progress(steps=len(run.notebooks())))
+
+
+def _export(options):
+    from kokeilu_analysis import run
+
+    print(f"{len(run.export(run.Progress()))} files in {paths.shown(paths.FIGURES)}/")
+
+
+def _check(options):
+    from kokeilu_analysis import run
+    from kokeilu_analysis.sources import datapackage
+
+    if options.describe:
+        datapackage.describe(paths.RAW)
+    report = run.check()
+    for name, said in report:
+        print(f"{name}: {said}")
+    wrong = [name for name, said in report if said not in ("right", "not here (optional)")]
+    if wrong:
+        raise KokeiluError(f"{len(wrong)} of {len(report)} files are not as described.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What can be concluded: pure functions, frames in and frames out."""

@@ -1,0 +1,377 @@
+"""Trial against control: from the hand-computed two-by-two to the event study.
+
+Every function takes a long frame with named columns and works on any balanced panel with one
+start date; none knows this study's names.
+"""
+
+import numpy as np
+import pandas as pd
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import estimates, inference
+
+CR3 = "cluster jackknife (CR3), t(G-1)"
+
+
+def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
+    """Return a unit × time matrix of the outcome and one row of facts per unit.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Long; `unit`, `time`, `outcome`, `treated` (0/1, constant by unit) and, where named,
+        `weights` and `cluster` (constant by unit) are column names.
+
+    Returns
+    -------
+    (DataFrame, DataFrame)
+        Matrix (units × times) and facts with columns ``treated``, ``weight``, ``cluster``.
+
+    Raises
+    ------
+    KokeiluError
+        A column is missing, a cell is missing or doubled, or a unit fact changes over time.
+    """
+    named = [c for c in (outcome, unit, time, treated, weights, cluster) if c is not None]
+    absent = [c for c in named if c not in frame.columns]
+    if absent:
+        raise KokeiluError(f"The frame has no column {absent[0]!r}; it has {list(frame.columns)}.")
+    doubled = frame.duplicated([unit, time])
+    if doubled.any():
+        row = frame[doubled].iloc[0]
+        raise KokeiluError(f"{unit} {row[unit]} has {time} {row[time]} twice; expected once.")
+    matrix = frame.pivot(index=unit, columns=time, values=outcome).sort_index().sort_index(axis=1)
+    if matrix.isna().to_numpy().any():
+        at, when = np.argwhere(matrix.isna().to_numpy())[0]
+        raise KokeiluError(
+            f"{outcome} of {unit} {matrix.index[at]} is missing at {matrix.columns[when]}; "
+            "expected a balanced panel. Drop the unit, aggregate, or bound the cell."
+        )
+    facts = {"treated": treated, "weight": weights, "cluster": cluster}
+    by_unit = frame.groupby(unit)
+    columns = {}
+    for name, column in facts.items():
+        if column is None:
+            columns[name] = 1.0 if name == "weight" else matrix.index
+            continue
+        if (by_unit[column].nunique(dropna=False) > 1).any():
+            changing = by_unit[column].nunique(dropna=False).idxmax()
+            raise KokeiluError(f"{column} of {unit} {changing} changes over time; expected one.")
+        columns[name] = by_unit[column].first().reindex(matrix.index)
+    facts = pd.DataFrame(columns, index=matrix.index)
+    if not set(facts["treated"].unique()) <= {0, 1}:
+        raise KokeiluError(f"{treated} holds {facts['treated'].unique()[:5]}; expected 0 and 1.")
+    return matrix, facts
+
+
+def did(frame, outcome, unit, time, treated, start, weights=None, cluster=None, level=0.95):
+    """Difference-in-differences of period means: the two-by-two.
+
+    With a balanced panel and one start date this equals the coefficient of treated × post in a
+    regression with unit and time effects (unit weights constant over time).
+
+    Parameters
+    ----------
+    frame, outcome, unit, time, treated, weights, cluster
+        See `unit_table`. Months before `start` are "before", the others "after".
+    start : value of `time`
+        First treated time.
+    level : float
+        Level of the interval.
+
+    Returns
+    -------
+    DataFrame
+        One row of the estimate schema, in the unit of the outcome.
+
+    Raises
+    ------
+    KokeiluError
+        See `unit_table`; also when no time lies before, or after, the start.
+
+    References
+    ----------
+    Card & Krueger 1994, AER; Baker, Callaway, Cunningham, Goodman-Bacon & Sant'Anna 2025.
+
+    Examples
+    --------
+    >>> f = pd.DataFrame({"i": list("aabbcc"), "t": [0, 1] * 3, "d": [1, 1, 0, 0, 0, 0],
+    ...                   "y": [4.0, 7, 2, 3, 1, 2]})
+    >>> float(did(f, "y", "i", "t", "d", 1).loc[0, "estimate"])    # (7-4) - (1+1)/2
+    2.0
+    """
+    matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
+    before, after = _periods(matrix, start)
+    change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
+    found = inference.difference(change, facts["treated"], facts["weight"], facts["cluster"], level)
+    return estimates.table(
+        [_row(found, outcome, "difference-in-differences", weights, before, after, facts)]
+    )
+
+
+def two_by_twos(frame, outcome, unit, time, treated, baseline, windows, weights, cluster, main):
+    """Every two-by-two of a baseline window against later windows, for each weighting.
+
+    Parameters
+    ----------
+    frame, outcome, unit, time, treated, cluster
+        As in `did`.
+    baseline : design.Window
+    windows : list of design.Window
+    weights : list of str or None
+        Columns of unit weights; None = every unit the same.
+    main : (str, str or None)
+        Name of the window and weights of the main specification.
+
+    Returns
+    -------
+    DataFrame
+        The estimate schema; ``spec`` = window/weights.
+    """
+    tables = []
+    for window in windows:
+        inside = frame[time].isin(baseline.months) | frame[time].isin(window.months)
+        for weight in weights:
+            row = did(frame[inside], outcome, unit, time, treated, window.first, weight, cluster)
+            spec = f"{window.name}/{weight or 'none'}"
+            tables.append(row.assign(spec=spec, is_main=(window.name, weight) == main))
+    return pd.concat(tables, ignore_index=True)
+
+
+def did_interval(frame, lower, upper, unit, time, treated, start, weights=None, cluster=None):
+    """Sharp bounds of the two-by-two when some cells are intervals.
+
+    The smallest difference has treated cells low after and high before, control cells the other
+    way round; hidden cells are free of each other, so both ends are attained.
+
+    Parameters
+    ----------
+    lower, upper : str
+        Columns with the ends of each cell; the other arguments as in `did`.
+
+    Returns
+    -------
+    (float, float)
+
+    Examples
+    --------
+    >>> f = pd.DataFrame({"i": list("aabb"), "t": [0, 1] * 2, "d": [1, 1, 0, 0],
+    ...                   "lo": [4.0, 7, 2, 3], "up": [4.0, 8, 2, 4], "c": 1})
+    >>> did_interval(f, "lo", "up", "i", "t", "d", 1)    # (7-4)-(4-2), (8-4)-(3-2)
+    (1.0, 3.0)
+    """
+    ends = []
+    for rising, falling in ((lower, upper), (upper, lower)):
+        takes_rising = (frame[treated] == 1) == (frame[time] >= start)
+        cell = frame[rising].where(takes_rising, frame[falling])
+        matrix, facts = unit_table(
+            frame.assign(cell=cell), "cell", unit, time, treated, weights, cluster
+        )
+        before, after = _periods(matrix, start)
+        change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
+        ends.append(_gap(change, facts))
+    return tuple(ends)
+
+
+def seasonal_change(frame, outcome, unit, time, first, last):
+    """Subtract each unit's own mean over the same calendar month of a baseline window.
+
+    Adding unit effects, month effects or any unit-by-calendar-month pattern to the outcome leaves
+    the differences between groups of the result unchanged.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Long; `time` holds month starts (datetime64).
+    first, last : Timestamp
+        Baseline window, both ends included; must cover each calendar month equally often.
+
+    Returns
+    -------
+    DataFrame
+        The frame with column ``change``, in the unit of the outcome.
+
+    Raises
+    ------
+    KokeiluError
+        The window does not cover whole years in the data of every unit.
+    """
+    season = frame[time].dt.month
+    base = frame[(frame[time] >= first) & (frame[time] <= last)]
+    counted = base.groupby([unit, base[time].dt.month])[outcome].agg(["mean", "count"])
+    units = frame[unit].nunique()
+    if len(counted) != 12 * units or counted["count"].nunique() != 1:
+        raise KokeiluError(
+            f"The baseline {first:%YM%m}–{last:%YM%m} must hold every calendar month of all "
+            f"{units} units equally often."
+        )
+    keys = pd.MultiIndex.from_arrays([frame[unit], season])
+    return frame.assign(change=frame[outcome] - counted["mean"].reindex(keys).to_numpy())
+
+
+def event_study(
+    frame, outcome, unit, time, treated, start, weights=None, cluster=None, base="last", level=0.95
+):
+    """Difference between groups at each time, relative to a base, with pointwise intervals.
+
+    Parameters
+    ----------
+    frame, outcome, unit, time, treated, start, weights, cluster
+        As in `did`.
+    base : "last", None or list of times
+        Base of the comparison: the last time before `start`; none, when the outcome is already a
+        change (see `seasonal_change`); or the mean of the listed times.
+
+    Returns
+    -------
+    DataFrame
+        The estimate schema, one row per time; ``event_month`` counts times from the start (0 =
+        first treated). With base "last" that time is in the table with estimate and error 0.
+
+    References
+    ----------
+    With one start date each coefficient is a difference of group means of Y_t - Y_base, which is
+    also ATT(g, t) of Callaway & Sant'Anna 2021.
+
+    Examples
+    --------
+    >>> f = pd.DataFrame({"i": list("aabbccdd"), "t": [0, 1] * 4, "d": [1] * 4 + [0] * 4,
+    ...                   "y": [4.0, 7, 2, 3, 1, 2, 1, 1]})
+    >>> event_study(f, "y", "i", "t", "d", 1)["estimate"].tolist()    # mean(3, 1) - mean(1, 0)
+    [0.0, 1.5]
+    """
+    matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
+    before, after = _periods(matrix, start)
+    if base is None:
+        change = matrix
+    else:
+        based = [before[-1]] if isinstance(base, str) and base == "last" else list(base)
+        absent = [b for b in based if b not in matrix.columns]
+        if absent or not based:
+            raise KokeiluError(f"Base {absent or base} is not among the times of the frame.")
+        change = matrix.sub(matrix[based].mean(axis=1), axis=0)
+    found = inference.difference(
+        change.to_numpy(), facts["treated"], facts["weight"], facts["cluster"], level
+    )
+    rows = _row(found, outcome, "event study", weights, before, after, facts)
+    position = np.arange(len(matrix.columns)) - len(before)
+    rows = pd.DataFrame(rows | {"event_month": position}, index=range(len(position)))
+    return estimates.table(rows.assign(post=[_time_text(t) for t in matrix.columns], pre=""))
+
+
+def event_interval(frame, lower, upper, time, treated, first, last, weights=None):
+    """Bounds of the seasonal gap between groups at each time when some cells are intervals.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Long; `lower` and `upper` hold the ends of each cell, `weights` a column of unit weights.
+    first, last : Timestamp
+        Baseline window of whole years; times before or in it are left out, since their own cells
+        are the base.
+
+    Returns
+    -------
+    DataFrame
+        `time`, ``bound_low``, ``bound_high``: the trial group's change from the same calendar
+        months of the baseline minus the control group's, all hidden cells free of each other.
+    """
+    w = frame[weights] if weights else pd.Series(1.0, index=frame.index)
+    parts = frame[[time, treated]].assign(w=w, low=w * frame[lower], up=w * frame[upper])
+    sums = parts.groupby([treated, time]).sum()
+    ends = sums[["low", "up"]].div(sums["w"], axis=0)
+    months = ends.index.get_level_values(time)
+    in_base = (months >= first) & (months <= last)
+    base = ends[in_base].groupby([treated, months[in_base].month]).mean()
+
+    def change(arm, now, then):
+        after = ends.loc[arm, now]
+        after = after[after.index > last]
+        return after - base.loc[arm, then].reindex(after.index.month).to_numpy()
+
+    low = change(1, "low", "up") - change(0, "up", "low")
+    high = change(1, "up", "low") - change(0, "low", "up")
+    return pd.DataFrame({"bound_low": low, "bound_high": high}).reset_index()
+
+
+def area_effects(frame, outcome, unit, time, treated, start, area, weights=None, level=0.95):
+    """Effect by treated area: its change minus the mean change of the control units.
+
+    One area's interval cannot come from its own data; it comes from how far control areas stray
+    from their mean: change ± t(C-1) · s · sqrt(1 + 1/C), s the standard deviation over the C
+    control areas (the idea of Conley & Taber 2011, REStat 93(1)).
+
+    Parameters
+    ----------
+    area : str
+        Column with the area of each unit; the other arguments as in `did`.
+
+    Returns
+    -------
+    DataFrame
+        The estimate schema, one row per treated area.
+    """
+    from scipy import stats
+
+    matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, area)
+    before, after = _periods(matrix, start)
+    change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
+    weighted = pd.DataFrame(
+        {"w": facts["weight"], "wd": facts["weight"] * change, "n": 1, "d": facts["treated"]}
+    )
+    arms = weighted.groupby(facts["cluster"])["d"].nunique()
+    if (arms > 1).any():
+        raise KokeiluError(f"Area {arms.idxmax()} is partly treated; an area has one treatment.")
+    sums = weighted.groupby([weighted["d"], facts["cluster"]]).sum()[["w", "wd", "n"]]
+    means = sums["wd"] / sums["w"]
+    control_mean = sums.loc[0, "wd"].sum() / sums.loc[0, "w"].sum()
+    controls, treated_areas = means.loc[0], means.loc[1]
+    s = controls.std(ddof=1) * np.sqrt(1 + 1 / len(controls))
+    reach = stats.t(len(controls) - 1).ppf(0.5 + level / 2) * s
+    estimate = treated_areas.to_numpy() - control_mean
+    common = _row({}, outcome, "area change minus control mean", weights, before, after, facts)
+    rows = {
+        "area_id": treated_areas.index,
+        "estimate": estimate,
+        "se": s,
+        "ci_low": estimate - reach,
+        "ci_high": estimate + reach,
+        "inference": f"spread of {len(controls)} control areas, t(C-1)",
+        "n_units": sums.loc[1, "n"].to_numpy(),
+    }
+    return estimates.table(pd.DataFrame(common | rows))
+
+
+def _periods(matrix, start):
+    before = [t for t in matrix.columns if t < start]
+    after = [t for t in matrix.columns if t >= start]
+    if not before or not after:
+        missing = "before" if not before else "after"
+        raise KokeiluError(f"No time lies {missing} the start {_time_text(start)}.")
+    return before, after
+
+
+def _gap(change, facts):
+    """Weighted mean change of the treated minus that of the controls."""
+    arm = facts["treated"] == 1
+    means = [np.average(change[a], weights=facts.loc[a, "weight"]) for a in (arm, ~arm)]
+    return float(means[0] - means[1])
+
+
+def _time_text(t):
+    return f"{t:%YM%m}" if isinstance(t, pd.Timestamp) else str(t)
+
+
+def _row(found, outcome, estimator, weights, before, after, facts):
+    found = {k: v for k, v in found.items() if k != "se_cr1"}
+    return {
+        "outcome": outcome,
+        "estimand": "ATT",
+        "estimator": estimator,
+        "weights": weights or "none",
+        "pre": f"{_time_text(before[0])}–{_time_text(before[-1])}",
+        "post": f"{_time_text(after[0])}–{_time_text(after[-1])}",
+        "inference": CR3,
+        "n_units": len(facts),
+        **found,
+    }

@@ -1,0 +1,62 @@
+"""What the groups look like before anything is estimated: means over time and balance."""
+
+import numpy as np
+import pandas as pd
+
+
+def group_means(frame, outcome, time, group, weights=None):
+    """Return the weighted mean of the outcome by time and group.
+
+    Returns
+    -------
+    DataFrame
+        Columns `time`, `group`, ``mean``, ``n_units``.
+    """
+    w = frame[weights] if weights else pd.Series(1.0, index=frame.index)
+    parts = pd.DataFrame(
+        {time: frame[time], group: frame[group], "w": w, "wy": w * frame[outcome], "n_units": 1}
+    )
+    sums = parts.groupby([time, group], as_index=False).sum()
+    return sums.assign(mean=sums["wy"] / sums["w"])[[time, group, "mean", "n_units"]]
+
+
+def balance(units, treated, columns, weights=None):
+    """Compare treated and control units before the start.
+
+    Parameters
+    ----------
+    units : DataFrame
+        One row per unit.
+    treated : str
+        0/1 column.
+    columns : list of str
+        Numeric columns to compare.
+    weights : str, optional
+        Column of unit weights.
+
+    Returns
+    -------
+    DataFrame
+        ``variable``, ``trial``, ``control`` (weighted means), ``difference`` and
+        ``standardised``: the difference over the square root of the mean of the two unweighted
+        variances (Imbens & Rubin 2015, ch. 14); above 0.25 in size, regression cannot be trusted
+        to remove it.
+
+    Examples
+    --------
+    >>> u = pd.DataFrame({"d": [1, 1, 0, 0], "x": [3.0, 5, 1, 3]})
+    >>> balance(u, "d", ["x"]).loc[0, ["difference", "standardised"]].round(3).tolist()
+    [2.0, 1.414]
+    """
+    arms = {arm: rows for arm, rows in units.groupby(treated)}
+    rows = []
+    for column in columns:
+        mean = {
+            arm: np.average(u[column], weights=u[weights] if weights else None)
+            for arm, u in arms.items()
+        }
+        spread = np.sqrt((arms[1][column].var() + arms[0][column].var()) / 2)
+        gap = mean[1] - mean[0]
+        rows.append([column, mean[1], mean[0], gap, gap / spread])
+    names = ["variable", "trial", "control", "difference", "standardised"]
+    return pd.DataFrame(rows, columns=names)

@@ -1,0 +1,1 @@
+"""What goes out: figures, tables and words over result rows."""

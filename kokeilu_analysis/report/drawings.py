@@ -1,0 +1,483 @@
+"""The marks of each figure and the numbers its sentences quote; everything comes from tables.
+
+For figure F<k>: ``values_f<k>(tables)`` returns what headline, note and alt text may name, and
+``draw_f<k>(figure, tables, say, values)`` draws and returns the frame of what is drawn.
+"""
+
+import numpy as np
+import pandas as pd
+
+from kokeilu_analysis.report import numbers
+from kokeilu_analysis.report.figures import BAND, DARK, EDGE, NAVY, ORANGE, ORANGE_TEXT
+
+TRIAL_START = pd.Timestamp("2021-03-01")
+COVID = (pd.Timestamp("2020-03-01"), pd.Timestamp("2021-03-01"))
+BIG_MUNICIPALITY = 60_000  # inhabitants from which the map names a place
+
+
+def values_f1(tables):
+    """Counts and shares of the treated."""
+    places, support = tables["01_municipalities"], tables["01_support"]
+    people = places.groupby("group")["population_2020"].sum()
+    largest = support[support["group"] == "control"].iloc[0]
+    above = support[support["population_2020"] > largest["population_2020"]]
+    return {
+        "named_from": float(BIG_MUNICIPALITY),
+        "share": 100 * people["trial"] / people.sum(),
+        "largest_control": largest["municipality_name_fi"],
+        "largest_control_people": float(largest["population_2020"]),
+        "n_larger": len(above),
+    }
+
+
+def draw_f1(figure, tables, say, values):
+    """Dot map: every municipality at its centre point, size by inhabitants."""
+    places = tables["01_municipalities"].sort_values("population_2020", ascending=False)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set_aspect(1 / np.cos(np.radians(65)))  # one degree of longitude at Finland's latitude
+    for group, color, marker in (("control", ORANGE, "s"), ("trial", NAVY, "o")):
+        part = places[places["group"] == group]
+        axes.scatter(
+            part["centre_lon"],
+            part["centre_lat"],
+            s=6 + part["population_2020"] / 1500,
+            color=color,
+            marker=marker,
+            alpha=0.75,
+            linewidth=0,
+        )
+    place = {"Espoo": "left", "Vantaa": "none", "Rauma": "left", "Vaasa": "left", "Pori": "left"}
+    for row in places[places["population_2020"] > BIG_MUNICIPALITY].itertuples():
+        side = place.get(row.municipality_name_fi, "right")
+        if side == "none":
+            continue  # Vantaa lies under Helsinki and Espoo at this scale
+        gap = 0.16 + np.sqrt(row.population_2020) / 1700
+        axes.annotate(
+            row.municipality_name_sv if say.lang == "sv" else row.municipality_name_fi,
+            (row.centre_lon + (gap if side == "right" else -gap), row.centre_lat),
+            ha="left" if side == "right" else "right",
+            va="center",
+            fontsize=8,
+            color=NAVY if row.group == "trial" else ORANGE_TEXT,
+        )
+    left = places["centre_lon"].min() - 5.5
+    axes.text(left, 69.6, say("trial", n=values["n_trial"]), color=NAVY, fontsize=9, va="top")
+    axes.text(
+        left, 68.8, say("control", n=values["n_control"]), color=ORANGE_TEXT, fontsize=9, va="top"
+    )
+    axes.text(left, 68.0, say("size"), fontsize=8.5, va="top")
+    axes.set_xlim(left - 0.2, places["centre_lon"].max() + 3)
+    return places.drop(columns=[c for c in places if c.startswith("area")])
+
+
+def values_f2(tables):
+    """How wide the areas' ranges are."""
+    areas = tables["02_area_bounds"]
+    mean = _quantity(tables, "mean_of_areas")
+    width = areas["bound_high"] - areas["bound_low"]
+    return {
+        "n_areas": len(areas),
+        "n_point": int((width < 1e-6).sum()),
+        "n_reported": int((areas["known"] != "rest").sum()),
+        "n_rest": int((areas["known"] == "rest").sum()),
+        "mean_low": 100 * mean["bound_low"],
+        "mean_high": 100 * mean["bound_high"],
+        "rest_low": 100 * areas.loc[areas["known"] == "rest", "bound_low"].min(),
+        "rest_high": 100 * areas.loc[areas["known"] == "rest", "bound_high"].max(),
+        "smallest": 100 * areas["bound_low"].min(),
+        "largest": 100 * areas["bound_high"].max(),
+    }
+
+
+def draw_f2(figure, tables, say, values):
+    """One bar an area, from the lowest to the highest backlog that the statements allow."""
+    areas = tables["02_area_bounds"].copy()
+    areas["order"] = areas["known"].map({"value": 0, "range": 1, "rest": 2})
+    areas = areas.sort_values(["order", "bound_high", "area_id"], ascending=[True, False, True])
+    axes = figure.add_subplot()
+    for y, row in enumerate(areas.itertuples()):
+        low, high = 100 * row.bound_low, 100 * row.bound_high
+        if row.known == "value":
+            axes.plot(low, y, "o", color=NAVY, markersize=6)
+        elif row.known == "range":
+            axes.barh(y, high - low, left=low, height=0.62, color=NAVY)
+        else:
+            axes.barh(
+                y,
+                high - low,
+                left=low,
+                height=0.62,
+                facecolor="white",
+                edgecolor=EDGE,
+                linewidth=0.6,
+                hatch="////",
+            )
+    name = "area_name_sv" if say.lang == "sv" else "area_name_fi"
+    axes.set_yticks(range(len(areas)), areas[name], fontsize=8)
+    axes.set_ylim(len(areas) - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    _x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
+    axes.set_xlabel(say("x"))
+    axes.grid(axis="x")
+    axes.grid(False, axis="y")
+    axes.axvspan(values["mean_low"], values["mean_high"], color=BAND, zorder=0)
+    middle = (values["mean_low"] + values["mean_high"]) / 2
+    axes.annotate(
+        say("mean"),
+        (middle, -0.6),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        fontsize=8,
+    )
+    return areas.drop(columns="order")
+
+
+def values_f3(tables):
+    """Means of the two groups in the baseline and the last year."""
+    means = tables["03_group_means"]
+    main = _main(tables["03_did"])
+    wide = means.pivot(index="month", columns="group", values="mean")
+    base, last = (_span(wide, main[k]).mean() for k in ("pre", "post"))
+    return {
+        "trial_base": base["trial"],
+        "control_base": base["control"],
+        "trial_last": last["trial"],
+        "control_last": last["control"],
+        "trial_change": last["trial"] - base["trial"],
+        "control_change": last["control"] - base["control"],
+        "peak": wide["trial"].max(),
+        **_effect(main),
+    }
+
+
+def draw_f3(figure, tables, say, values):
+    """Unemployed per labour force, trial and control, month by month."""
+    means = tables["03_group_means"]
+    axes = figure.add_subplot()
+    for group, color, text, style in (
+        ("trial", NAVY, NAVY, "-"),
+        ("control", ORANGE, ORANGE_TEXT, "--"),
+    ):
+        part = means[means["group"] == group]
+        axes.plot(part["month"], part["mean"], style, color=color)
+        axes.text(
+            part["month"].iloc[-1] + pd.Timedelta(days=25),
+            part["mean"].iloc[-1],
+            say(group),
+            color=text,
+            va="center",
+        )
+    _months(axes, means["month"], room=0.15)
+    axes.set_ylim(0, means["mean"].max() * 1.18)
+    _mark_time(axes, say)
+    _y_numbers(axes, say, decimals=0)
+    axes.set_title(say("y"))
+    return means
+
+
+def values_f4(tables):
+    """The main estimate and the gap just before the start."""
+    main = _main(tables["03_did"])
+    did = tables["03_did"].set_index("spec")
+    covid = did.loc[f"covid_year/{main['weights']}"]
+    return {
+        **_effect(main),
+        "covid": covid["estimate"],
+        "covid_low": covid["ci_low"],
+        "covid_high": covid["ci_high"],
+    }
+
+
+def draw_f4(figure, tables, say, values):
+    """Event study: seasonal gap between groups against the baseline year, with 95% band."""
+    study = tables["03_event_study"]
+    month = pd.to_datetime(study["post"], format="%YM%m")
+    axes = figure.add_subplot()
+    axes.fill_between(month, study["ci_low"], study["ci_high"], color=NAVY, alpha=0.18, linewidth=0)
+    axes.plot(month, study["estimate"], color=NAVY)
+    axes.axhline(0, color=DARK, linewidth=0.9)
+    _months(axes, month)
+    axes.set_ylim(study["ci_low"].min() - 0.3, study["ci_high"].max() + 0.9)
+    _mark_time(axes, say)
+    base = (pd.Timestamp("2019-03-01"), pd.Timestamp("2020-02-01"))
+    axes.annotate(
+        say("base"),
+        (base[0] + (base[1] - base[0]) / 2, 0),
+        xytext=(0, -8),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=8,
+    )
+    _y_numbers(axes, say)
+    axes.set_title(say("y"))
+    return study[["post", "event_month", "estimate", "ci_low", "ci_high"]]
+
+
+def values_f5(tables):
+    """The two-by-twos."""
+    did, main = tables["03_did"].set_index("spec"), _main(tables["03_did"])
+    equal = did.loc[main["spec"].split("/")[0] + "/none"]
+    return {
+        **_effect(main),
+        "n_rows": int((did["outcome"] == main["outcome"]).sum()),
+        "equal": equal["estimate"],
+        "equal_low": equal["ci_low"],
+        "equal_high": equal["ci_high"],
+    }
+
+
+def draw_f5(figure, tables, say, values):
+    """Forest of the two-by-twos: window × weights, the main specification first and heavier."""
+    did = tables["03_did"]
+    rows = did[did["outcome"] == "unemployed"].copy()
+    rows = rows.sort_values("is_main", ascending=False, kind="stable")
+    window, weights = rows["spec"].str.split("/").str
+    labels = [
+        say("row", window=say(a), weights=say("w_" + b))
+        for a, b in zip(window, weights, strict=True)
+    ]
+    _forest(figure.add_subplot(), rows, labels, say)
+    return rows[["spec", "pre", "post", "weights", "estimate", "ci_low", "ci_high", "is_main"]]
+
+
+def values_f6(tables):
+    """The gap at the layoff peak and at the end of the series."""
+    gaps = tables["03_layoffs"]
+    early = gaps[gaps["month"] == gaps["month"].min() + pd.DateOffset(months=3)]
+    last = gaps[gaps["month"] == gaps["month"].max()]
+    early, last = (part.set_index("series") for part in (early, last))
+    return {
+        "with_early": early.loc["unemployed", "bound_low"],
+        "without_early_low": early.loc["without_laid_off", "bound_low"],
+        "without_early_high": early.loc["without_laid_off", "bound_high"],
+        "with_last": last.loc["unemployed", "bound_low"],
+        "without_last_low": last.loc["without_laid_off", "bound_low"],
+        "without_last_high": last.loc["without_laid_off", "bound_high"],
+    }
+
+
+def draw_f6(figure, tables, say, values):
+    """The gap with and without the fully laid off; hidden cells make the second a narrow band."""
+    gaps = tables["03_layoffs"]
+    axes = figure.add_subplot()
+    for series, color, style in (("unemployed", NAVY, "-"), ("without_laid_off", DARK, ":")):
+        part = gaps[gaps["series"] == series]
+        middle = (part["bound_low"] + part["bound_high"]) / 2
+        axes.fill_between(
+            part["month"], part["bound_low"], part["bound_high"], color=color, alpha=0.3
+        )
+        axes.plot(part["month"], middle, style, color=color)
+        axes.text(
+            part["month"].iloc[-1] + pd.Timedelta(days=8),
+            middle.iloc[-1],
+            say(series),
+            color=color,
+            va="center",
+        )
+    axes.axhline(0, color=DARK, linewidth=0.9)
+    _months(axes, gaps["month"], room=0.28)
+    axes.set_ylim(min(0, gaps["bound_low"].min()) - 0.2, gaps["bound_high"].max() + 0.5)
+    _mark_time(axes, say, covid=False)
+    _y_numbers(axes, say)
+    axes.set_title(say("y"))
+    return gaps
+
+
+def values_f7(tables):
+    """How the area changes spread and what a line through them says."""
+    areas, adjusted = tables["04_area_effects"], tables["04_adjusted"].set_index("spec")
+    slope = adjusted.loc["sharp_slope"]
+    return {
+        "lowest": areas["estimate"].min(),
+        "highest": areas["estimate"].max(),
+        **_effect(areas.iloc[0]),
+        "reach": (areas["ci_high"] - areas["estimate"]).max(),
+        "slope_low": slope["bound_low"] / 10,
+        "slope_high": slope["bound_high"] / 10,
+        "verdict": numbers.verdict(slope["bound_low"], slope["bound_high"]),
+    }
+
+
+def draw_f7(figure, tables, say, values):
+    """Area changes against the backlog each area may have had: a bar where only a range is known."""
+    effects = tables["04_area_effects"][["area_id", "estimate", "ci_low", "ci_high"]]
+    areas = effects.merge(tables["02_area_bounds"], on="area_id", validate="1:1")
+    axes = figure.add_subplot()
+    for row in areas.sort_values("known", ascending=False).itertuples():
+        low, high = 100 * row.bound_low, 100 * row.bound_high
+        reported = row.known != "rest"
+        axes.plot(
+            [low, high],
+            [row.estimate] * 2,
+            color=NAVY if reported else EDGE,
+            linewidth=2.4 if reported else 0.9,
+            solid_capstyle="butt",
+        )
+        if row.known == "value":
+            axes.plot(low, row.estimate, "o", color=NAVY, markersize=6)
+        if reported:
+            axes.annotate(
+                row.area_name_sv if say.lang == "sv" else row.area_name_fi,
+                (high, row.estimate),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color=NAVY,
+            )
+    axes.text(14, areas["estimate"].max() * 1.12, say("rest"), fontsize=8, color=DARK)
+    axes.axhline(0, color=DARK, linewidth=0.9)
+    axes.set_xlim(0, 104)
+    _x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
+    _y_numbers(axes, say)
+    axes.set_xlabel(say("x"))
+    axes.set_title(say("y"))
+    shown = ["area_id", "area_name_fi", "known", "bound_low", "bound_high", "estimate"]
+    return areas[shown].sort_values("area_id")
+
+
+def values_f8(tables):
+    """The effect as it was and without a backlog."""
+    adjusted = tables["04_adjusted"].set_index("spec")
+    att, zero = adjusted.loc["att_areas"], adjusted.loc["sharp_zero_backlog"]
+    middle = adjusted.loc["midpoint_zero_backlog"]
+    return {
+        **_effect(att),
+        "zero_low": zero["bound_low"],
+        "zero_high": zero["bound_high"],
+        "middle": middle["estimate"],
+        "middle_low": middle["ci_low"],
+        "middle_high": middle["ci_high"],
+        "verdict": numbers.verdict(zero["bound_low"], zero["bound_high"]),
+    }
+
+
+def draw_f8(figure, tables, say, values):
+    """Forest: as it was, mid-points, sharp sets; a set is a bar without a point."""
+    rows = tables["04_adjusted"]
+    rows = rows[rows["spec"].isin(say.labels["rows"])].copy()
+    order = list(say.labels["rows"])
+    rows = rows.sort_values("spec", key=lambda s: s.map(order.index))
+    _forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
+    return rows[["spec", "estimate", "ci_low", "ci_high", "bound_low", "bound_high"]]
+
+
+def values_f9(tables):
+    """How far the main estimate moves."""
+    checks = tables["05_robustness"]
+    main = _main(checks)
+    others = checks[checks["estimate"].notna()]
+    return {
+        **_effect(main),
+        "n_checks": len(others) - 1,
+        "least": others["estimate"].min(),
+        "most": others["estimate"].max(),
+        "n_clear": int(((others["ci_low"] > 0) | (others["ci_high"] < 0)).sum()),
+    }
+
+
+def draw_f9(figure, tables, say, values):
+    """Forest of the robustness checks, the main specification first."""
+    rows = tables["05_robustness"]
+    rows = rows[rows["estimate"].notna() & rows["ci_low"].notna()]
+    _forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
+    return rows[["spec", "pre", "post", "weights", "controls", "estimate", "ci_low", "ci_high"]]
+
+
+def _main(estimates):
+    return estimates[estimates["is_main"]].iloc[0]
+
+
+def _effect(row):
+    """Name an estimate and what its interval allows to say."""
+    low, high = row["ci_low"], row["ci_high"]
+    windows = {
+        f"{name}_{end}": pd.to_datetime(text, format="%YM%m")
+        for name in ("pre", "post")
+        for end, text in zip(("first", "last"), row[name].split(numbers.EN_DASH), strict=True)
+    }
+    return windows | {
+        "estimate": row["estimate"],
+        "ci_low": low,
+        "ci_high": high,
+        "verdict": numbers.verdict(low, high),
+    }
+
+
+def _quantity(tables, quantity, reading="default"):
+    rows = tables["02_quantities"]
+    return rows[(rows["quantity"] == quantity) & (rows["reading"] == reading)].iloc[0]
+
+
+def _span(wide, text):
+    """Rows of a table by month inside a window written as 2019M03–2020M02."""
+    first, last = (pd.to_datetime(t, format="%YM%m") for t in text.split(numbers.EN_DASH))
+    return wide[(wide.index >= first) & (wide.index <= last)]
+
+
+def _months(axes, months, room=0.0):
+    """Years on the x axis, the whole span shown, `room` (share) kept free at the right."""
+    import matplotlib.dates as mdates
+
+    span = months.max() - months.min()
+    axes.set_xlim(months.min(), months.max() + span * room)
+    axes.xaxis.set_major_locator(mdates.YearLocator())
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%Y"))
+
+
+def _mark_time(axes, say, covid=True):
+    top = axes.get_ylim()[1]
+    if covid:
+        axes.axvspan(*COVID, color=BAND, zorder=0, linewidth=0)
+        middle = COVID[0] + (COVID[1] - COVID[0]) / 2
+        axes.text(middle, top, say("covid"), ha="center", va="top", fontsize=8)
+    axes.axvline(TRIAL_START, color=DARK, linewidth=0.9, linestyle=(0, (1, 1.5)))
+    axes.text(
+        TRIAL_START + pd.Timedelta(days=20), top, say("start"), ha="left", va="top", fontsize=8
+    )
+
+
+def _x_numbers(axes, say, ticks, decimals=1):
+    axes.set_xticks(ticks, [numbers.number(t, decimals, say.lang) for t in ticks])
+
+
+def _y_numbers(axes, say, decimals=1):
+    axes.yaxis.set_major_formatter(lambda y, _: numbers.number(y, decimals, say.lang))
+
+
+def _forest(axes, rows, labels, say):
+    """Points with 95% intervals; a row with bounds only is a bar without a point."""
+    ends = rows[["ci_low", "ci_high", "bound_low", "bound_high"]].to_numpy(float)
+    low, high = np.nanmin(ends), np.nanmax(ends)
+    for y, row in enumerate(rows.itertuples()):
+        if np.isnan(row.estimate):
+            axes.barh(
+                y,
+                row.bound_high - row.bound_low,
+                left=row.bound_low,
+                height=0.34,
+                facecolor="white",
+                edgecolor=NAVY,
+                linewidth=1,
+                hatch="////",
+            )
+            text = numbers.interval(row.bound_low, row.bound_high, 1, say.lang)
+        else:
+            heavy = 2.6 if row.is_main else 1.4
+            axes.plot([row.ci_low, row.ci_high], [y, y], color=NAVY, linewidth=heavy)
+            axes.plot(row.estimate, y, "o", color=NAVY, markersize=7 if row.is_main else 5)
+            span = numbers.interval(row.ci_low, row.ci_high, 1, say.lang)
+            text = f"{numbers.number(row.estimate, 1, say.lang)} ({span})"
+        axes.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+    pad = 0.05 * (high - low)
+    axes.set_xlim(min(low, 0) - pad, max(high, 0) + pad)
+    axes.set_ylim(len(rows) - 0.5, -0.6)
+    axes.set_yticks(range(len(rows)), labels)
+    axes.axvline(0, color=DARK, linewidth=0.9)
+    axes.xaxis.set_major_formatter(lambda x, _: numbers.number(x, 1, say.lang))
+    axes.grid(axis="x")
+    axes.grid(False, axis="y")
+    axes.set_xlabel(say("x"))

@@ -1,0 +1,219 @@
+"""The steps of the study in their order; the command line calls them, nothing else does.
+
+raw facts and snapshots → panel → notebooks → result tables → figures
+"""
+
+import os
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from kokeilu_analysis import paths, results, store
+from kokeilu_analysis.errors import DataError, KokeiluError
+
+
+class Progress:
+    """Says on the terminal which step runs and how long it took; never in a notebook."""
+
+    def __init__(self, steps=0, stream=sys.stderr):
+        self.steps, self.done, self.stream = steps, 0, stream
+
+    @contextmanager
+    def step(self, what):
+        """Announce a step, time it, and say where it stopped if it fails."""
+        self.done += 1
+        place = f"[{self.done}/{self.steps}] " if self.steps else ""
+        self._say(f"{place}{what} …", end="")
+        began = time.perf_counter()
+        try:
+            yield
+        except BaseException:
+            self._say(" stopped")
+            raise
+        self._say(f" {time.perf_counter() - began:.1f} s")
+
+    def _say(self, text, end="\n"):
+        print(text, end=end, file=self.stream, flush=True)
+
+
+def notebooks():
+    """Return the notebooks in their order: the two-digit prefix is the order."""
+    found = sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise DataError(paths.shown(paths.NOTEBOOKS), "no notebooks", "01_… to 06_…")
+    return found
+
+
+def import_snapshots(folder, allow_unlisted=False):
+    """Check a folder of snapshots, put them where the study reads them, build the panel.
+
+    Everything is checked and built before anything is written.
+
+    Returns
+    -------
+    DataFrame
+        The panel.
+    """
+    from kokeilu_analysis.sources import panel
+
+    built, used = _built(folder, allow_unlisted)
+    folder = Path(folder)
+    for name in used:
+        store.write_bytes(paths.SNAPSHOTS / name, (folder / name).read_bytes())
+    panel.write(built)
+    return built
+
+
+def build():
+    """Build the panel from the snapshots if they are here, otherwise check the committed one.
+
+    Returns
+    -------
+    str
+        What was done, in words.
+    """
+    from kokeilu_analysis.sources import datapackage, panel
+
+    if paths.SNAPSHOTS.is_dir() and any(paths.SNAPSHOTS.iterdir()):
+        built, _ = _built(paths.SNAPSHOTS)
+        panel.write(built)
+        return f"panel built from {paths.shown(paths.SNAPSHOTS)}: {len(built):,} cells"
+    datapackage.verify(paths.PROCESSED, "panel")
+    return "no snapshots here: the committed panel is used, its checksum is right"
+
+
+def _built(folder, allow_unlisted=False):
+    from kokeilu_analysis.methods import design
+    from kokeilu_analysis.sources import datapackage, facts, panel, statfin
+
+    entries = [
+        e
+        for e in datapackage.load(paths.RAW)["resources"]
+        if e["path"].startswith(f"{paths.SNAPSHOTS.name}/")
+    ]
+    measures, municipalities = facts.measures(), facts.municipalities()
+    changes, span = facts.boundary_changes(), design.load().panel
+    snapshots = statfin.read_folder(
+        folder, entries, measures, municipalities, changes, allow_unlisted
+    )
+    built = panel.build(snapshots, measures, municipalities, changes, span.first, span.last)
+    return built, [s.name for s in snapshots]
+
+
+def execute(path, workdir=None):
+    """Run one notebook from top to bottom in a clean kernel and save it, whole or not at all.
+
+    Execution times are left out, so an unchanged study gives unchanged files.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    book = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        book,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(workdir or path.parent)}},
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        cell = next(
+            (
+                c
+                for c in book.cells
+                if any(o["output_type"] == "error" for o in c.get("outputs", []))
+            ),
+            None,
+        )
+        first = cell["source"].splitlines()[0] if cell else ""
+        said = str(error.evalue).splitlines()[0] if error.evalue else error.ename
+        raise KokeiluError(
+            f"{paths.shown(path)}: the cell that begins {first!r} failed with {error.ename}: {said}"
+        ) from error
+    book.metadata.pop("widgets", None)
+    # the version of Python differs between machines and says nothing about the study
+    book.metadata["language_info"] = {"name": "python"}
+    store.write_text(path, nbformat.writes(book) + "\n")
+
+
+def run_notebooks(progress):
+    """Execute every notebook in order."""
+    # Kernels print their own warnings; what matters is in the notebook and in the exit code.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    with tempfile.TemporaryDirectory() as home:
+        # IPython keeps a history file in the user's home; a study must leave nothing there
+        os.environ["IPYTHONDIR"] = home
+        for path in notebooks():
+            with progress.step(f"notebook {path.stem}"):
+                execute(path)
+
+
+def export(progress):
+    """Export the figures in three languages."""
+    from kokeilu_analysis.report import figures
+
+    with progress.step(f"figures to {paths.shown(paths.FIGURES)}"):
+        written = figures.export()
+    for old in set(paths.FIGURES.glob("*")) - set(written):
+        old.unlink()  # a figure that the register no longer has
+    return written
+
+
+def check():
+    """Check the data folders against their descriptions.
+
+    Returns
+    -------
+    list of (str, str)
+        Resource and "right", or what is wrong.
+    """
+    from kokeilu_analysis.sources import datapackage
+
+    report = []
+    for folder in (paths.RAW, paths.PROCESSED):
+        for entry in datapackage.load(folder)["resources"]:
+            name = f"{paths.shown(folder)}/{entry['path']}"
+            here = (folder / entry["path"]).exists()
+            if not here and not entry.get("committed", True):
+                report.append((name, "not here (optional)"))
+                continue
+            try:
+                if entry["path"].endswith(".csv") and "schema" in entry:
+                    datapackage.read(folder, entry["name"])
+                else:
+                    datapackage.verify(folder, entry["name"])
+                report.append((name, "right"))
+            except DataError as error:
+                report.append((name, str(error)))
+    return report
+
+
+def headline():
+    """Return the study's main numbers in plain words, from the result tables."""
+    from kokeilu_analysis.report import numbers
+
+    main = results.read("03_did").query("is_main").iloc[0]
+    said = {
+        "lower": "Unemployment fell more in the trial areas than in the control areas",
+        "higher": "Unemployment fell less, or rose more, in the trial areas than in the controls",
+        "unclear": "No difference between trial and control areas can be told from zero",
+    }[numbers.verdict(main.ci_low, main.ci_high)]
+    backlog = results.read("02_quantities").query("reading == 'default'").set_index("quantity")
+    lag = results.read("04_adjusted").set_index("spec")
+    mean, zero = backlog.loc["mean_of_areas"], lag.loc["sharp_zero_backlog"]
+    n, span = numbers.number, numbers.interval
+    return [
+        f"{said}: {n(main.estimate)} percentage points of the labour force "
+        f"(95% interval {span(main.ci_low, main.ci_high)}; {main.pre} against {main.post}; "
+        f"118 trial and 175 control municipalities, weighted by labour force).",
+        f"Starting backlog: {span(100 * mean.bound_low, 100 * mean.bound_high, 0)} per cent on "
+        "average over the areas as the letter says it; single areas are known only as ranges.",
+        f"Had the areas started without a backlog, the difference could be anything from "
+        f"{n(zero.bound_low)} to {n(zero.bound_high)} points: the reported ranges do not settle "
+        "even its sign.",
+    ]

@@ -1,0 +1,1 @@
+"""What came in: facts, statistics, returns; typed, checked, one tidy panel."""

@@ -1,0 +1,678 @@
+"""Returns from municipalities: read, checked cell by cell, kept, and turned into evidence.
+
+A return is refused row by row: every fault is reported with its cell, and the rows without a
+fault are accepted. What the form looks like is in `survey_form`.
+"""
+
+import datetime
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kokeilu_analysis import store
+from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.sources import survey_form as form
+
+KEPT = "survey_returns.csv"
+START = pd.Timestamp("2021-03-31")  # first count day of the trials
+COUNT_LIMIT = 250_000  # more customers than were moved to all trials together
+PROBLEM = ["file", "cell", "found", "expected", "advice"]
+THEMES = list(form.THEMES)
+KEY = ["municipality", "date"]
+EVIDENCE = [
+    *("statement_id", "source", "said_on", "refers_to_from", "refers_to_to", "subject", "kind"),
+    *("lower", "upper", "count_low", "count_high", "weight", "reading", "replaces", "note"),
+]
+
+_YES, _NO = {"kyllä", "ja", "yes", "x", "1", "true"}, {"ei", "nej", "no", "0", "false"}
+# A name alone cannot be told from an office, so an office must say that it is one.
+_OFFICE = re.compile(
+    "toimisto|palvelu|työllisyy|kunta|kunna|kaupun|kokeilu|yksikkö|osasto|keskus|hallinto|tiimi"
+    "|kontor|byrå|tjänst|sysselsätt|kommun|stad|försök|enhet|avdelning|central|förvaltning|team"
+    "|office|service|unit|department|municipal|city",
+    re.IGNORECASE,
+)
+_PRIVATE = {
+    "an e-mail address": re.compile(r"\w@\w"),
+    "a personal identity code": re.compile(r"\b\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]\b", re.IGNORECASE),
+    "a phone number": re.compile(r"(?<![\d-])(?:\+|0)(?:[\s-]?\d){6,}"),
+}
+_OVERRIDES = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"  # make text read otherwise than it is
+_NOT_A_COUNT = {
+    "a formula": re.compile(r"^\s*="),
+    "a percentage": re.compile("%"),
+    "a negative number": re.compile(r"^\s*[-−–]\s?\d"),
+    "a decimal comma": re.compile(r"\d,\d"),
+    "a full stop in the number": re.compile(r"\d\.\d"),
+    "a space in the number": re.compile(r"\d\s+\d"),
+    "text": re.compile(""),
+}
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What a reading of returns gave.
+
+    Attributes
+    ----------
+    accepted : DataFrame
+        One row per municipality and count day: the columns of the form, `file` and `row`.
+        Counts are persons, themes 1 (yes), 0 (no) or missing.
+    problems : DataFrame
+        Columns `file`, `cell`, `found`, `expected`, `advice`; empty when all is well.
+
+    """
+
+    accepted: pd.DataFrame
+    problems: pd.DataFrame
+
+
+class _Fault(Exception):
+    """A cell that is not what it should be: found, expected, advice."""
+
+
+def read_returns(paths, municipalities, latest=form.LAST_DAY):
+    """Read returned forms, report every problem at once and keep the rows without one.
+
+    Parameters
+    ----------
+    paths : path-like or list of path-like
+        Workbooks or CSV files.
+    municipalities : DataFrame
+        As for `survey_form.write_template`: all municipalities, trial or not.
+    latest : date-like
+        Last count day that can be true.
+
+    Returns
+    -------
+    returned : Returns
+        Rows without a fault, and the problems of all files.
+
+    """
+    register = municipalities.set_index("municipality")
+    rows, problems = [], []
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        try:
+            grid = form.open_form(path)
+        except DataError as error:
+            place = "" if error.row is None else f"row {error.row}, column {error.column}"
+            found, expected = str(error.found), str(error.expected)
+            problems.append((error.file, place, found, expected, error.advice))
+        else:
+            rows += _read_grid(grid, register, pd.Timestamp(latest), problems)
+    rows = _settle_duplicates(rows, problems)
+    return Returns(_typed(rows), pd.DataFrame(problems, columns=PROBLEM, dtype=str))
+
+
+def _read_grid(grid, register, latest, problems):
+    """Return the accepted rows of one form as dicts; add what is wrong to `problems`."""
+    header, columns = _header(grid, problems)
+    if columns is None:
+        return []
+    bad_rows = set()
+    for area, first, last in grid.merged:
+        if last > header:
+            fault = ("merged cells", "one cell for every answer", "Unmerge them and fill each.")
+            problems.append((grid.file, f"{grid.sheet}!{area}", *fault))
+            bad_rows.update(range(first, last + 1))
+    titled = len(grid.rows[header - 1])
+    rows = []
+    for number, cells in enumerate(grid.rows[header:], start=header + 1):
+        before = len(problems)
+        for column, value in enumerate(cells, start=1):
+            headless = column > titled or _blank(grid.rows[header - 1][column - 1])
+            if headless and not _blank(value):
+                fault = (_show(value), "no value outside the named columns", "Move or delete it.")
+                problems.append((grid.file, grid.address(number, column), *fault))
+        row = _read_row(grid, number, cells, columns, register, latest, problems)
+        if row and len(problems) == before and number not in bad_rows:
+            rows.append(row)
+    return rows
+
+
+def _header(grid, problems):
+    """Return the row number of the machine names and the column number of each, or None."""
+
+    def complain(row, column, *fault):
+        problems.append((grid.file, grid.address(row, column), *fault))
+
+    advice = "Copy the answers to a fresh form."
+    header = next(
+        (n for n, row in enumerate(grid.rows[:20], 1) if len(set(form.NAMES) & set(row)) > 2), None
+    )
+    if header is None:
+        complain(form.LABEL_ROWS, 1, "no row of column names", ", ".join(form.NAMES), advice)
+        return None, None
+    wanted = f"{form.FORM} {form.VERSION}"
+    places = [(r, c) for r, row in enumerate(grid.rows[: header - 1], 1) for c in range(len(row))]
+    stamps = {p: str(grid.rows[p[0] - 1][p[1]] or "").strip() for p in places}
+    stamps = {p: text for p, text in stamps.items() if text.startswith(form.FORM)}
+    usable = wanted in stamps.values()
+    if not stamps:
+        complain(1, 1, "no template version", wanted, advice)
+    elif not usable:
+        (row, column), text = next(iter(stamps.items()))
+        complain(row, column + 1, f"template version {text!r}", wanted, advice)
+    columns = {}
+    for number, value in enumerate(grid.rows[header - 1], start=1):
+        name = str(value).strip() if not _blank(value) else None
+        if name in columns:
+            complain(header, number, f"column {name} a second time", "each column once", advice)
+            usable = False
+        elif name in form.NAMES:
+            columns[name] = number
+        elif name:
+            complain(header, number, f"unknown column {name!r}", "the form's columns", "Delete it.")
+    for name in form.NAMES:
+        if name not in columns:
+            complain(header, 1, f"no column {name}", "all columns of the form", advice)
+            usable = False
+    return header, columns if usable else None
+
+
+def _read_row(grid, number, cells, columns, register, latest, problems):
+    """Return the answers of a row, or None if it has none; add what is wrong to `problems`."""
+    cells = {name: cells[c - 1] if c <= len(cells) else None for name, c in columns.items()}
+    if all(_blank(value) for value in cells.values()):
+        return None
+
+    def complain(name, *fault):
+        problems.append((grid.file, grid.address(number, columns[name]), *fault))
+
+    answer = {}
+    for column in form.COLUMNS:
+        try:
+            answer[column.name] = _parse(column.kind, cells[column.name])
+        except _Fault as fault:
+            complain(column.name, *fault.args)
+    _check_identity(answer, register, complain)
+    if all(_blank(cells[name]) for name in form.NAMES[3:]):
+        return None  # a row of the empty form
+    known = answer.get("municipality") in register.index
+    outside = known and int(register.loc[answer["municipality"], "is_trial"]) == 0
+    _check_answers(answer, outside, latest, complain)
+    if known:
+        area = register.loc[answer["municipality"], "area_id"]
+        answer["area_id"] = area if isinstance(area, str) else ""
+    place = grid.address(number, columns["municipality"])
+    return answer | {"file": Path(grid.file).name, "row": number, "place": (grid.file, place)}
+
+
+def _check_identity(answer, register, complain):
+    """Check that code, name and area mean the same municipality."""
+    if "municipality" not in answer:
+        return
+    code = answer["municipality"]
+    if code not in register.index:
+        found = "an empty cell" if code is None else f"unknown municipality {code!r}"
+        advice = "See the list of codes in the sheet Luettelot."
+        complain("municipality", found, "a municipality code of 2021", advice)
+        return
+    known = register.loc[code]
+    names = [known["municipality_name_fi"], known["municipality_name_sv"]]
+    name = answer.get("municipality_name", names[0])
+    if name is None or _fold(name) not in map(_fold, names):
+        advice = "Correct the code or the name."
+        complain("municipality_name", _show(name), f"{names[0]!r}, as {code} is", advice)
+    area = answer.get("area_id")
+    if area and area != known["area_id"]:
+        trial = int(known["is_trial"]) == 1
+        expected = f"{known['area_id']!r}, as {code} is in it" if trial else "an empty cell"
+        complain("area_id", _show(area), expected, "Leave the area as the form gives it.")
+
+
+def _check_answers(answer, outside, latest, complain):
+    """Check a row against itself: date, sums and parts, and who may give counts."""
+    date = answer.get("date", latest)
+    if date is None or not form.FIRST_DAY <= date <= latest:
+        found = "an empty cell" if date is None else f"{date:%Y-%m-%d}"
+        span = f"a count day from {form.FIRST_DAY:%Y-%m-%d} to {latest:%Y-%m-%d}"
+        complain("date", found, span, "Give the day that the figures describe.")
+    if all(answer.get(name, "?") is None for name in [*form.COUNTS, *form.NAMES[9:]]):
+        complain("date", "a date or office without answers", "at least one answer", "Fill the row.")
+    counts = {name: answer[name] for name in form.COUNTS if name in answer}
+    given = [name for name, count in counts.items() if count is not None]
+    if given and outside:
+        advice = "No customers were moved outside the trials: leave the four counts empty."
+        complain(given[0], _show(counts[given[0]]), "an empty cell", advice)
+        return
+    if given and answer.get("source_office", "?") is None:
+        complain("source_office", "an empty cell", "the office that gave the counts", "Name it.")
+    if len(counts) < len(form.COUNTS) or set(given) <= {"customers_transferred"}:
+        return
+    for name in (name for name, count in counts.items() if count is None):
+        advice = "Give all four counts, or leave the three of plans empty. None is 0."
+        complain(name, "an empty cell", "a count, as the others are given", advice)
+    customers = counts["customers_transferred"]
+    if customers is None or len(given) < len(form.COUNTS):
+        return
+    parts = {name: counts[name] for name in form.PLANS}
+    for name in (name for name, count in parts.items() if count > customers):
+        expected = f"at most the {customers} customers"
+        complain(name, f"{parts[name]}, a part over 100 %", expected, "Correct either number.")
+    if max(parts.values()) <= customers != sum(parts.values()):
+        found = f"{customers}, but {' + '.join(map(str, parts.values()))} = {sum(parts.values())}"
+        expected = "valid + out of date + never made = customers"
+        complain("customers_transferred", found, expected, "Correct the count that is wrong.")
+
+
+def _settle_duplicates(rows, problems):
+    """Keep one of several equal returns for a municipality and day, none of those that differ."""
+    groups, kept = {}, []
+    for row in rows:
+        groups.setdefault((row["municipality"], row["date"]), []).append(row)
+    for first, *others in groups.values():
+        same = all(row[name] == first[name] for row in others for name in form.NAMES)
+        pairs = [(row, first) for row in others]
+        if same:
+            kept.append(first)
+        else:
+            pairs.insert(0, (first, others[0]))
+        for row, twin in pairs:
+            found = f"a second return for {row['municipality']} on {row['date']:%Y-%m-%d}"
+            expected = f"one return; see also {', '.join(twin['place'])}"
+            advice = "Delete it: it says the same." if same else "Keep the right one only."
+            problems.append((*row["place"], found, expected, advice))
+    return kept
+
+
+def _blank(value):
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _fold(name):
+    return re.sub(r"[\s\-–—]+", " ", str(name)).strip().casefold()
+
+
+def _show(value):
+    if isinstance(value, datetime.datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    text = "an empty cell" if _blank(value) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "…'"
+
+
+def _parse(kind, value):
+    """Return what a cell says, None if empty; raise `_Fault` if it does not say it."""
+    if _blank(value):
+        return None
+    if isinstance(value, form.Formula):
+        advice = "Copy the cell and paste it as a value."
+        raise _Fault(f"the formula {value[:40]!r}", "a value", advice)
+    return _PARSERS[kind](value)
+
+
+def _code(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        value = str(int(value))  # a spreadsheet makes a number of 091
+    text = _text(value)
+    if not re.fullmatch(r"[0-9]{1,3}", text):
+        raise _Fault(_show(value), "a three-digit municipality code", "See the sheet Luettelot.")
+    return text.zfill(3)
+
+
+def _date(value):
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return pd.Timestamp(value)
+    text = value.strip() if isinstance(value, str) else ""
+    order = {r"\d{4}-\d{2}-\d{2}": "%Y-%m-%d", r"\d{1,2}\.\d{1,2}\.\d{4}": "%d.%m.%Y"}
+    for pattern, layout in order.items():
+        if re.fullmatch(pattern, text, re.ASCII):
+            try:
+                return pd.Timestamp(datetime.datetime.strptime(text, layout))
+            except ValueError:
+                break  # a day that no month has
+    raise _Fault(_show(value), "a date such as 31.3.2021 or 2021-03-31", "Write it as a date.")
+
+
+def _count(value):
+    advice = "Give persons as a plain whole number, without %, decimals or spaces."
+    if isinstance(value, str) and not re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
+        kind = next(kind for kind, pattern in _NOT_A_COUNT.items() if pattern.search(value))
+        raise _Fault(f"{_show(value)}, {kind}", "a count of 0 or more", advice)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _Fault(f"{_show(value)}, not a number", "a count of 0 or more", advice)
+    number = float(value)
+    if not math.isfinite(number) or number < 0 or number != int(number):
+        kind = "a negative number" if number < 0 else "a fraction"
+        raise _Fault(f"{_show(value)}, {kind}", "a count of 0 or more", advice)
+    if number > COUNT_LIMIT:
+        raise _Fault(_show(value), f"at most {COUNT_LIMIT}", "That is more than all trials had.")
+    return int(number)
+
+
+def _round(value):
+    if not isinstance(value, bool) and str(value).strip() in {"0", "1", "2", "0.0", "1.0", "2.0"}:
+        return int(float(value))
+    raise _Fault(_show(value), "0, 1 or 2 rounds", "Give the number of interview rounds held.")
+
+
+def _yes_no(value):
+    word = str(value).strip().casefold().removesuffix(".0")
+    if word in _YES or word in _NO:
+        return int(word in _YES)
+    raise _Fault(_show(value), "kyllä or ei, ja or nej", "Leave it empty if it is not known.")
+
+
+def _text(value, limit=form.TEXT_LIMIT):
+    for sign in str(value):
+        control = unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\t\n\r"
+        if control or sign in _OVERRIDES:
+            raise _Fault(f"the control character U+{ord(sign):04X}", "text", "Type it again.")
+    text = form.restore(" ".join(str(value).split()))
+    if len(text) > limit:
+        raise _Fault(f"{len(text)} characters", f"at most {limit}", "Shorten it.")
+    for what, pattern in _PRIVATE.items():  # what was found is named, never repeated
+        if pattern.search(text):
+            raise _Fault(what, "nothing that points to a person", "Leave persons out.")
+    return text
+
+
+def _office(value):
+    text = _text(value, form.OFFICE_LIMIT)
+    if "@" in text or text.startswith("=") or not _OFFICE.search(text):
+        advice = "Write for instance 'Porin työllisyyspalvelut'."
+        raise _Fault("something other than an office", "an office, never a person", advice)
+    return text
+
+
+_PARSERS = {
+    "code": _code,
+    "name": _text,
+    "area": _text,
+    "date": _date,
+    "count": _count,
+    "office": _office,
+    "round": _round,
+    "yes_no": _yes_no,
+    "text": _text,
+}
+
+
+def _typed(rows):
+    """Return accepted rows as a frame with the types that `Returns` promises."""
+    frame = pd.DataFrame(rows, columns=[*form.NAMES, "file", "row"])
+    numbers = {c.name: "Int64" for c in form.COLUMNS if c.kind in ("count", "round", "yes_no")}
+    texts = dict.fromkeys((n for n in form.NAMES if n not in numbers and n != "date"), str)
+    frame = frame.astype(object).fillna(dict.fromkeys(texts, ""))
+    types = {**numbers, **texts, "date": "datetime64[ns]", "file": str, "row": "int64"}
+    return frame.astype(types).sort_values(KEY, ignore_index=True)
+
+
+def kept(folder):
+    """Return the rows that were kept before, empty if there are none yet.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where `survey_returns.csv` is.
+
+    Returns
+    -------
+    DataFrame
+        As `Returns.accepted`.
+
+    Raises
+    ------
+    DataError
+        If the file was edited into something that the form could not have said.
+
+    """
+    path = Path(folder) / KEPT
+    if not path.exists():
+        return _typed([])
+    header, *lines = form.open_form(path).rows
+    wanted = [*form.NAMES, "file", "row"]
+    if header != wanted:
+        raise DataError(KEPT, ", ".join(header), ", ".join(wanted), row=1)
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(wanted):
+            raise DataError(KEPT, f"{len(line)} values", f"{len(wanted)} values", row=number)
+        rows.append(_kept_row(number, dict(zip(wanted, line, strict=True))))
+    return _typed(rows)
+
+
+def _kept_row(line, record):
+    """Return a kept row as answers, after the checks that need no list of municipalities."""
+
+    def complain(name, found, expected, advice):
+        raise DataError(KEPT, found, expected, line, name, advice)
+
+    row = {"file": form.restore(record["file"])}
+    for name, kind in [*((c.name, c.kind) for c in form.COLUMNS), ("row", "count")]:
+        try:
+            row[name] = _parse(kind, record[name])
+        except _Fault as fault:
+            complain(name, *fault.args)
+        if row[name] is None and name in ("municipality", "row"):
+            complain(name, "an empty cell", "a value", "Restore the file.")
+    _check_answers(row, False, pd.Timestamp.max, complain)
+    return row
+
+
+def save_returns(returns, folder):
+    """Add accepted rows to those kept before; the same rows again change nothing.
+
+    Parameters
+    ----------
+    returns : Returns
+        From `read_returns`.
+    folder : path-like
+        Where `survey_returns.csv` is or will be. Text in it is neutralised.
+
+    Returns
+    -------
+    returned : Returns
+        All rows now kept, and the problems of `returns` with one more for every row that
+        contradicts a kept one. A contradicted row stays as it was.
+
+    """
+    old = kept(folder)
+    known = {tuple(row[:2]): tuple(row) for row in _exported(old)[[*KEY, *form.NAMES]].to_numpy()}
+    fresh, conflicts = [], []
+    for place, row in enumerate(_exported(returns.accepted)[[*KEY, *form.NAMES]].to_numpy()):
+        before = known.get(tuple(row[:2]))
+        if before is None:
+            fresh.append(place)
+        elif before != tuple(row):
+            source = returns.accepted.iloc[place]
+            found = f"another answer for {row[0]} on {row[1]} than the one kept"
+            advice = f"Delete its row in {KEPT} first if the new answer corrects it."
+            cell = f"row {source['row']}"
+            conflicts.append((source["file"], cell, found, f"the answer in {KEPT}", advice))
+    merged = pd.concat([old, returns.accepted.iloc[fresh]]).sort_values(KEY, ignore_index=True)
+    if fresh:
+        store.write_csv(Path(folder) / KEPT, _exported(merged))
+    conflicts = pd.DataFrame(conflicts, columns=PROBLEM, dtype=str)
+    return Returns(merged, pd.concat([returns.problems, conflicts], ignore_index=True))
+
+
+def _exported(accepted):
+    """Return accepted rows as text that is safe in any spreadsheet, dates as ISO."""
+    frame = accepted.assign(date=accepted["date"].dt.strftime("%Y-%m-%d")).astype(object)
+    return frame.map(lambda v: "" if pd.isna(v) else form.neutralise(str(v)))
+
+
+def to_evidence(accepted, municipalities, customers=None, date=None, weights=None):
+    """Turn accepted returns into statements on the backlogs of their areas.
+
+    The backlog of a municipality is (out of date + never made) / customers; that of an area is
+    the mean over its members by customers. A member without an answer may have any backlog from
+    0 to 1, so that an area stays an interval until all have answered [1]_.
+
+    Parameters
+    ----------
+    accepted : DataFrame
+        From `read_returns` or `kept`.
+    municipalities : DataFrame
+        As for `read_returns`.
+    customers : Series, optional
+        Transferred customers by `municipality` or by `area_id`; reported ones go first.
+    date : date-like, optional
+        Last count day that speaks for the start; default 31.3.2021. Each municipality's first
+        return up to then does. Everything else becomes an observation of kind ``later``.
+    weights : Series, optional
+        Any measure of size by municipality, such as the unemployed, used for all members of an
+        area where customers are not known.
+
+    Returns
+    -------
+    DataFrame
+        Schema of the evidence register; `kind` is ``value``, ``range`` or ``later``.
+
+    Raises
+    ------
+    KokeiluError
+        If an area has members of unknown size, or more reported customers than it should have.
+
+    References
+    ----------
+    .. [1] Horowitz, J. L. and Manski, C. F. (1995), Identification and robustness with
+       contaminated and corrupted data, Econometrica 63(2), 281-302.
+
+    """
+    last = START if date is None else pd.Timestamp(date)
+    area_of = _trial_areas(municipalities)
+    answers = accepted[accepted["plans_valid"].notna()].sort_values(KEY)
+    answers = answers[answers["municipality"].isin(area_of.index)]
+    at_start = answers["date"].le(last) & ~answers["municipality"].duplicated()
+    reported = accepted.dropna(subset="customers_transferred").sort_values(KEY)
+    reported = reported.drop_duplicates("municipality").set_index("municipality")
+    reported = reported["customers_transferred"].astype(float)
+    areas, moments = answers["municipality"].map(area_of), answers["date"].where(~at_start)
+    rows = []
+    for (area, moment), group in answers.groupby([areas, moments], dropna=False):
+        members = area_of.index[area_of == area]
+        group = group.set_index("municipality")
+        rest = members.difference(group.index)
+        lower, upper, basis = _area_backlog(area, group, rest, reported, customers, weights)
+        start = pd.isna(moment)
+        note = f"{len(group)} of {len(members)} municipalities answered; {basis}"
+        rows.append(
+            {
+                "statement_id": f"survey_{area}" + ("" if start else f"_{moment:%Y-%m-%d}"),
+                "source": "returns of municipalities: " + ", ".join(sorted(set(group["file"]))),
+                "refers_to_from": group["date"].min(),
+                "refers_to_to": group["date"].max(),
+                "subject": area,
+                "kind": ("range" if lower < upper else "value") if start else "later",
+                "lower": lower,
+                "upper": upper,
+                "note": note,
+            }
+        )
+    rows.sort(key=lambda row: row["statement_id"])
+    frame = pd.DataFrame(rows, columns=EVIDENCE)
+    frame[["weight", "reading", "replaces"]] = ["", "default", ""]
+    dates = dict.fromkeys(["said_on", "refers_to_from", "refers_to_to"], "datetime64[ns]")
+    counts = {"count_low": "Int64", "count_high": "Int64", "lower": float, "upper": float}
+    return frame.astype({**dates, **counts})
+
+
+def _area_backlog(area, answers, rest, reported, customers, weights):
+    """Return the lowest and highest backlog of an area and what its members were weighted by."""
+    counts = answers[form.COUNTS].astype(float)
+    known = counts["customers_transferred"].sum()
+    owed = counts["plans_out_of_date"] + counts["plans_never_made"]
+    sizes = reported.reindex(rest)
+    if customers is not None:
+        sizes = sizes.fillna(customers.reindex(rest))
+    total, basis = known + sizes.sum(skipna=False), "weighted by customers"
+    if len(rest) and customers is not None and area in customers.index:
+        total = float(customers[area])
+        if total < known:
+            found = f"{known:.0f} reported customers in {area}"
+            raise KokeiluError(f"{found}, more than the {total:.0f} that `customers` gives it.")
+    if not pd.isna(total):
+        low, slack = owed.sum(), total - known
+    elif weights is not None and weights.reindex([*answers.index, *rest]).notna().all():
+        size = weights.reindex(answers.index).where(counts["customers_transferred"] > 0, 0.0)
+        share = (owed / counts["customers_transferred"]).fillna(0.0)
+        low, slack = (size * share).sum(), weights.reindex(rest).sum()
+        total, basis = size.sum() + slack, "weighted by size, as customers are not known"
+    else:
+        missing = ", ".join(sizes.index[sizes.isna()])
+        advice = "Give `customers`, or `weights` for all members of the area."
+        raise KokeiluError(f"{area}: no customers or weight for {missing}. {advice}")
+    if total == 0:
+        return 0.0, 1.0, "no customers reported"
+    return float(low / total), float(min((low + slack) / total, 1.0)), basis
+
+
+def _trial_areas(municipalities):
+    """Return the `area_id` of each trial municipality, by code."""
+    trial = municipalities[municipalities["is_trial"].astype(int) == 1]
+    return trial.set_index("municipality")["area_id"]
+
+
+def response_rate(accepted, municipalities, weights=None):
+    """Count who has answered, by area and in total.
+
+    Parameters
+    ----------
+    accepted, municipalities : DataFrame
+        As for `to_evidence`.
+    weights : Series, optional
+        Customers or another measure of size by municipality.
+
+    Returns
+    -------
+    DataFrame
+        `area_id` (last row ``all``), number of `municipalities`, `answered` anything,
+        `answered_plans` (the counts of plans), and `share_weight`, the share of the weight that
+        those with plans hold (0-1; missing without `weights`).
+
+    """
+    frame = _trial_areas(municipalities).to_frame()
+    frame["answered"] = frame.index.isin(accepted["municipality"])
+    with_plans = accepted.loc[accepted["plans_valid"].notna(), "municipality"]
+    frame["answered_plans"] = frame.index.isin(with_plans)
+    frame["weight"] = float("nan")
+    if weights is not None:
+        frame["weight"] = weights.reindex(frame.index).astype(float)
+    frame["held"] = frame["weight"].where(frame["answered_plans"] | frame["weight"].isna(), 0.0)
+    frame["municipalities"] = 1
+    frame = pd.concat([frame, frame.assign(area_id="all")])
+    sums = frame.groupby("area_id").agg(lambda column: column.sum(skipna=False))
+    sums["share_weight"] = sums["held"] / sums["weight"]
+    names = ["municipalities", "answered", "answered_plans"]
+    return sums.astype(dict.fromkeys(names, int))[[*names, "share_weight"]].reset_index()
+
+
+def coverage(accepted, municipalities, themes=None):
+    """Count answers on the nine themes and the two interview rounds.
+
+    A municipality counts with its latest answer to each question.
+
+    Parameters
+    ----------
+    accepted, municipalities : DataFrame
+        As for `to_evidence`.
+    themes : DataFrame, optional
+        Columns `item_id` (``theme_1`` ...) and any texts to add, such as `text_en`.
+
+    Returns
+    -------
+    DataFrame
+        For each `item_id` (``theme_1`` to ``theme_9``, ``round_1``, ``round_2``) and `group`
+        (``trial``, and ``comparison`` outside the trials) the municipalities that said `yes`
+        and `no`, and those `unanswered`. Comparisons are counted once they have answered.
+
+    """
+    latest = accepted.sort_values(KEY).groupby("municipality")[[*THEMES, "round_done"]].last()
+    for number in (1, 2):
+        latest[f"round_{number}"] = latest["round_done"].ge(number).astype("Int64")
+    trial = _trial_areas(municipalities).index
+    groups = {"trial": trial, "comparison": latest.index.difference(trial)}
+    rows = []
+    for item in [*THEMES, "round_1", "round_2"]:
+        for group, codes in groups.items():
+            answers = latest[item].reindex(codes)
+            yes, no = int(answers.eq(1).sum()), int(answers.eq(0).sum())
+            rows.append((item, group, yes, no, len(codes) - yes - no))
+    table = pd.DataFrame(rows, columns=["item_id", "group", "yes", "no", "unanswered"])
+    return table if themes is None else table.merge(themes, on="item_id", how="left")

@@ -1,0 +1,60 @@
+"""How files are written: whole or not at all, the same bytes for the same content."""
+
+import hashlib
+import io
+import os
+import tempfile
+from pathlib import Path
+
+FLOAT_FORMAT = "%.12g"  # enough to reproduce every result to 1e-9, short enough to be stable
+
+
+def write_bytes(path, content):
+    """Write `content` to `path` through a temporary file in the same folder and a rename.
+
+    A reader sees the old file or the new one, never a part. A file that already holds the same
+    bytes is left untouched, so that an unchanged run changes nothing.
+    """
+    path = Path(path)
+    if path.exists() and path.read_bytes() == content:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes private files; outputs are for everyone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_text(path, text):
+    """Write UTF-8 text with ``\\n`` line ends; see `write_bytes`."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_csv(path, frame):
+    """Write a frame as UTF-8 CSV with ``\\n`` line ends and a fixed number format."""
+    text = frame.to_csv(index=False, lineterminator="\n", float_format=FLOAT_FORMAT)
+    return write_text(path, text)
+
+
+def write_parquet(path, frame):
+    """Write a frame as Parquet (zstd) without index; see `write_bytes`."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False, compression="zstd", compression_level=12)
+    return write_bytes(path, buffer.getvalue())
+
+
+def sha256(path):
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
