@@ -109,11 +109,13 @@ def execute(path, workdir=None):
     """
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     book = nbformat.read(path, as_version=4)
     client = NotebookClient(
         book,
+        # the kernel's remarks on its transport would stand in the middle of the progress lines
+        extra_arguments=["--IPKernelApp.log_level=40"],
         timeout=600,
         kernel_name="python3",
         record_timing=False,
@@ -135,6 +137,8 @@ def execute(path, workdir=None):
         raise KokeiluError(
             f"{paths.shown(path)}: the cell that begins {first!r} failed with {error.ename}: {said}"
         ) from error
+    except (DeadKernelError, RuntimeError) as error:
+        raise KokeiluError(f"{paths.shown(path)}: the kernel stopped: {error}.") from error
     book.metadata.pop("widgets", None)
     # the version of Python differs between machines and says nothing about the study
     book.metadata["language_info"] = {"name": "python"}
@@ -143,11 +147,9 @@ def execute(path, workdir=None):
 
 def run_notebooks(progress):
     """Execute every notebook in order."""
-    # Kernels print their own warnings; what matters is in the notebook and in the exit code.
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     with tempfile.TemporaryDirectory() as home:
-        # IPython keeps a history file in the user's home; a study must leave nothing there
-        os.environ["IPYTHONDIR"] = home
+        # IPython keeps a history in the user's home, Jupyter its sockets; a study leaves nothing
+        os.environ |= {"IPYTHONDIR": home, "JUPYTER_RUNTIME_DIR": home}
         for path in notebooks():
             with progress.step(f"notebook {path.stem}"):
                 execute(path)

@@ -1,7 +1,4 @@
-"""Claims on the form to municipalities, on what its reader refuses, and on what returns imply.
-
-All figures in the filled forms are made up for the tests.
-"""
+"""Claims on the form, its reader and what returns imply; all figures in them are made up."""
 
 import datetime
 import io
@@ -16,6 +13,7 @@ from hypothesis import strategies as st
 
 from kokeilu_analysis.errors import DataError, KokeiluError
 from kokeilu_analysis.sources import survey
+from kokeilu_analysis.sources import survey_evidence as implied
 from kokeilu_analysis.sources import survey_form as form
 
 MUNICIPALITIES = pd.DataFrame(
@@ -38,29 +36,24 @@ KOUVOLA = {"A10": "286", "B10": "Kouvola", "D10": DAY, "K10": "kyllä"}
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
-    """Return the bytes of the empty workbook."""
-    path = tmp_path_factory.mktemp("form") / "form.xlsx"
-    return form.write_template(path, MUNICIPALITIES).read_bytes()
+    return form.write_template(tmp_path_factory.mktemp("a") / "a", MUNICIPALITIES).read_bytes()
 
 
 @pytest.fixture
 def fill(tmp_path):
     """Return a function that writes a return; `change` may do anything else to its sheet."""
-    values = form.write_template(tmp_path / "empty.csv", MUNICIPALITIES, "csv").read_text(
-        "utf-8-sig"
-    )
+    path = form.write_template(tmp_path / "empty.csv", MUNICIPALITIES, "csv")
+    values = path.read_text("utf-8-sig")
 
-    def fill(*edits, change=None, name="return.xlsx"):
+    def fill(*edits, change=lambda sheet: None, name="return.xlsx"):
         book = openpyxl.Workbook()
-        sheet = book.active
-        sheet.title = form.SHEET
+        (sheet := book.active).title = form.SHEET
         for line in values.splitlines():
             sheet.append([value or None for value in line.split(";")])
         for cells in edits:
             for cell, value in cells.items():
                 sheet[cell] = value
-        if change:
-            change(sheet)
+        change(sheet)
         book.save(tmp_path / name)
         return tmp_path / name
 
@@ -69,8 +62,6 @@ def fill(tmp_path):
 
 @pytest.fixture
 def fill_csv(tmp_path):
-    """Return a function that writes a CSV return from rows given as text after the header."""
-
     def fill_csv(*rows, head=None, encoding="utf-8", delimiter=";", name="return.csv"):
         lines = head or [f"{form.FORM} {form.VERSION}", delimiter.join(form.NAMES)]
         (tmp_path / name).write_bytes("\r\n".join([*lines, *rows, ""]).encode(encoding))
@@ -79,12 +70,11 @@ def fill_csv(tmp_path):
     return fill_csv
 
 
-def read(*paths, **options):
-    return survey.read_returns(list(paths), MUNICIPALITIES, **options)
+def read(*paths):
+    return survey.read_returns(list(paths), MUNICIPALITIES)
 
 
 def said(problems):
-    """Return the problems as one text with one line each."""
     return "\n".join(" | ".join(map(str, row)) for row in problems.to_numpy())
 
 
@@ -105,6 +95,7 @@ BROKEN_CELLS = {
     "negative as text": ({"F5": "\u22125"}, "F5", "a negative number"),
     "true for a count": ({"F5": True}, "F5", "not a number"),
     "date for a count": ({"F5": DAY}, "F5", "not a number"),
+    "endless number": ({"E5": 1e300}, "E5", "at most 250000"),
     "more than all trials had": ({"E5": 300_000}, "E5", "at most 250000"),
     "one count missing": ({"H5": None}, "H5", "as the others are given"),
     "customers missing": ({"E5": None}, "E5", "as the others are given"),
@@ -148,8 +139,8 @@ BROKEN_CELLS = {
 @pytest.mark.parametrize("edits, cell, words", BROKEN_CELLS.values(), ids=BROKEN_CELLS)
 def test_a_broken_cell_is_named_and_the_other_row_is_kept(fill, edits, cell, words):
     returns = read(fill(VANTAA, HELSINKI, edits))
-    line = [text for text in said(returns.problems).splitlines() if f"| Vastaus!{cell} |" in text]
-    assert any(words in text for text in line), said(returns.problems)
+    lines = said(returns.problems).splitlines()
+    assert any(f"| Vastaus!{cell} |" in line and words in line for line in lines), lines
     assert list(returns.accepted["municipality"]) == ["092"]
 
 
@@ -160,25 +151,22 @@ def test_a_comparison_may_not_have_counts_or_an_area_of_the_trials(fill):
     assert list(returns.accepted["municipality"]) == ["092"]
 
 
-def insert(sheet):
-    sheet["U4"] = "puhelin"
+def put(cell, value):
+    return lambda sheet: sheet.__setitem__(cell, value)
 
 
 BROKEN_SHEETS = {
     "merged data": (lambda s: s.merge_cells("E5:F5"), "Vastaus!E5:F5", "merged cells", 1),
     "merged rows": (lambda s: s.merge_cells("D5:D7"), "Vastaus!D5:D7", "merged cells", 0),
-    "unknown column": (insert, "Vastaus!U4", "unknown column 'puhelin'", 2),
-    "duplicate column": (
-        lambda s: s.__setitem__("U4", "date"), "Vastaus!U4", "column date a second time", 0),
+    "unknown column": (put("U4", "puhelin"), "Vastaus!U4", "unknown column 'puhelin'", 2),
+    "duplicate column": (put("U4", "date"), "Vastaus!U4", "column date a second time", 0),
     "missing column": (lambda s: s.delete_cols(8), "Vastaus!A4", "no column plans_never_made", 0),
     "no header": (lambda s: s.delete_rows(4), "Vastaus!A4", "no row of column names", 0),
-    "no version": (lambda s: s.__setitem__("A1", None), "Vastaus!A1", "no template version", 0),
-    "old version": (
-        lambda s: s.__setitem__("A1", "kokeilu-lomake 0"), "Vastaus!A1", "'kokeilu-lomake 0'", 0),
-    "new version": (
-        lambda s: s.__setitem__("A1", "kokeilu-lomake 2"), "Vastaus!A1", "'kokeilu-lomake 2'", 0),
+    "no version": (put("A1", None), "Vastaus!A1", "no template version", 0),
+    "old version": (put("A1", "kokeilu-lomake 0"), "Vastaus!A1", "'kokeilu-lomake 0'", 0),
+    "new version": (put("A1", "kokeilu-lomake 2"), "Vastaus!A1", "'kokeilu-lomake 2'", 0),
     "wrong sheet": (lambda s: setattr(s, "title", "Taul1"), "", "'Taul1'", 0),
-    "value far away": (lambda s: s.__setitem__("XFD1048576", 1), "", "cell XFD1048576", 0),
+    "value far away": (put("XFD1048576", 1), "", "cell XFD1048576", 0),
     "huge merge": (lambda s: s.merged_cells.add("A1:XFD1048576"), "", "cells in", 0),
 }  # fmt: skip
 
@@ -229,6 +217,7 @@ def packed(**parts):
 
 
 ENTITY = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+WIDE_ENTITY = ENTITY.decode().encode("utf-16")
 BROKEN_FILES = {
     "empty": ("a.csv", b"", "an empty file"),
     "encrypted or xls": ("a.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, "encrypted"),
@@ -238,8 +227,7 @@ BROKEN_FILES = {
     "workbook of nothing": ("a.xlsx", packed(xl__workbook="<a/>"), "a damaged workbook"),
     "bomb": ("a.xlsx", packed(xl__workbook=bytes(60_000_000)), "over 50 MB when unpacked"),
     "entity": ("a.xlsx", packed(xl__workbook=ENTITY), "an XML entity"),
-    "entity in UTF-16": (
-        "a.xlsx", packed(xl__workbook=ENTITY.decode().encode("utf-16")), "an XML entity"),
+    "entity in UTF-16": ("a.xlsx", packed(xl__workbook=WIDE_ENTITY), "an XML entity"),
     "UTF-16": ("a.csv", "municipality;date".encode("utf-16"), "text in UTF-16"),
     "binary": ("a.csv", b"abc\0def", "binary content"),
     "open quote": ("a.csv", b'customers_transferred;b\n"x;1\n', "broken quoting"),
@@ -250,9 +238,7 @@ BROKEN_FILES = {
 
 
 @pytest.mark.parametrize("name, content, words", BROKEN_FILES.values(), ids=BROKEN_FILES)
-def test_a_file_that_is_no_return_is_refused_and_the_next_is_read(
-    fill, tmp_path, name, content, words
-):
+def test_a_broken_file_is_refused_and_the_next_is_read(fill, tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     returns = read(tmp_path / name, fill(VANTAA))
     assert words in said(returns.problems) and len(returns.problems) == 1
@@ -334,10 +320,7 @@ def test_answers_survive_a_round_trip(fill, tmp_path, format):
     edits = {"J5": 2, "K5": "kyllä", "L5": "nej", "T5": 'Lyhyt; teksti, \u2013 ja "muuta"'}
     first = read(fill(VANTAA, HELSINKI, KOUVOLA, edits)).accepted
     path = form.write_template(tmp_path / f"again.{format}", MUNICIPALITIES, format, first)
-    again = read(path)
-    assert again.problems.empty, said(again.problems)
-    columns = form.NAMES
-    pd.testing.assert_frame_equal(first[columns], again.accepted[columns])
+    pd.testing.assert_frame_equal(first[form.NAMES], read(path).accepted[form.NAMES])
     assert len(first) == 3
 
 
@@ -347,26 +330,21 @@ def test_the_workbook_that_is_sent_can_be_filled_and_read(empty, tmp_path):
         book[form.SHEET][cell] = value
     book[form.LISTS].sheet_state = "hidden"
     book.save(tmp_path / "a.xlsx")
-    returns = read(tmp_path / "a.xlsx")
-    assert returns.problems.empty, said(returns.problems)
-    assert list(returns.accepted["municipality"]) == ["092", "286"]
+    assert list(read(tmp_path / "a.xlsx").accepted["municipality"]) == ["092", "286"]
 
 
 def test_commas_lost_zeros_and_both_date_forms_are_understood(fill_csv):
     row = "91,HELSINGFORS,,2021-03-31,50,10,30,10,stadens service,,x,0,,,,,,,,"
     head = ["kokeilu-lomake 1,", ",".join(form.NAMES)]
-    returns = read(fill_csv(row, head=head, encoding="utf-8-sig"))
-    assert returns.problems.empty, said(returns.problems)
-    answer = returns.accepted.iloc[0]
+    answer = read(fill_csv(row, head=head, encoding="utf-8-sig")).accepted.iloc[0]
     assert (answer["municipality"], answer["area_id"], answer["date"]) == ("091", "KK01", DAY)
     assert (answer["theme_1"], answer["theme_2"]) == (1, 0) and pd.isna(answer["theme_3"])
 
 
 def test_themes_without_counts_are_an_answer(fill):
-    returns = read(fill({"D7": DAY, "K7": "ja"}, {"D8": DAY, "E8": 60, "I8": "kunta"}))
-    assert returns.problems.empty, said(returns.problems)
-    assert list(returns.accepted["municipality"]) == ["145", "245"]
-    assert survey.to_evidence(returns.accepted, MUNICIPALITIES).empty
+    accepted = read(fill({"D7": DAY, "K7": "ja"}, {"D8": DAY, "E8": 60, "I8": "kunta"})).accepted
+    assert list(accepted["municipality"]) == ["145", "245"]
+    assert implied.to_evidence(accepted, MUNICIPALITIES).empty
 
 
 ATTACKS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "hei;=1+1", "hei, =1+1", "＝1", "-5 % vähemmän"]
@@ -374,9 +352,7 @@ ATTACKS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "hei;=1+1", "hei, =1+1", "＝1
 
 @pytest.mark.parametrize("text", ATTACKS)
 def test_a_formula_never_survives_to_an_export(fill_csv, tmp_path, text):
-    quoted = f'"{text}"'
-    path = fill_csv(f"245;Kerava;KK03;31.3.2021;;;;;;1;;;;;;;;;;{quoted}")
-    returns = read(path)
+    returns = read(fill_csv(f'245;Kerava;KK03;31.3.2021;;;;;;1;;;;;;;;;;"{text}"'))
     assert returns.problems.empty, said(returns.problems)
     survey.save_returns(returns, tmp_path)
     again = form.write_template(tmp_path / "a.xlsx", MUNICIPALITIES, answers=returns.accepted)
@@ -410,18 +386,18 @@ def test_kept_returns_grow_once_and_are_never_overwritten(fill, tmp_path):
     assert survey.kept(tmp_path)["plans_valid"].iloc[0] == 10
 
 
-@pytest.mark.parametrize(
-    "old, new, words",
-    [
-        (",40,35,25,", ',"40,5",35,25,', "row 2, column plans_valid: .*decimal comma"),
-        (",40,35,25,", ",40,36,25,", r"row 2, column customers_transferred: .*40 \+ 36 \+ 25"),
-        ("2021-03-31", "", "row 2, column date: found an empty cell"),
-        ("092,", ",", "row 2, column municipality: found an empty cell"),
-        (",date,", ",day,", "row 1: found .*day"),
-        ("Vantaa", "Vantaa,", "row 2: found 23 values"),
-        ("Ty\u00f6", "Ty\udcf6", "row 2, column 9: .*in Latin-1"),
-    ],
-)
+WRONG_EDITS = [
+    (",40,35,25,", ',"40,5",35,25,', "row 2, column plans_valid: .*decimal comma"),
+    (",40,35,25,", ",40,36,25,", r"row 2, column customers_transferred: .*40 \+ 36 \+ 25"),
+    ("2021-03-31", "", "row 2, column date: found an empty cell"),
+    ("092,", ",", "row 2, column municipality: found an empty cell"),
+    (",date,", ",day,", "row 1: found .*day"),
+    ("Vantaa", "Vantaa,", "row 2: found 23 values"),
+    ("Ty\u00f6", "Ty\udcf6", "row 2, column 9: .*in Latin-1"),
+]
+
+
+@pytest.mark.parametrize("old, new, words", WRONG_EDITS)
 def test_a_kept_file_that_was_edited_wrongly_is_named_by_place(fill, tmp_path, old, new, words):
     survey.save_returns(read(fill(VANTAA)), tmp_path)
     path = tmp_path / survey.KEPT
@@ -436,34 +412,32 @@ SIZES = pd.Series({"091": 50, "092": 100, "245": 25, "145": 10, "743": 30})
 
 def test_an_area_is_a_value_when_all_have_answered_and_a_range_before(fill):
     kerava = {"D7": DAY, "E7": 25, "F7": 25, "G7": 0, "H7": 0, "I7": "kaupunki"}
-    part = survey.to_evidence(read(fill(VANTAA, HELSINKI)).accepted, MUNICIPALITIES, SIZES)
-    whole = survey.to_evidence(read(fill(VANTAA, kerava)).accepted, MUNICIPALITIES)
+    part = implied.to_evidence(read(fill(VANTAA, HELSINKI)).accepted, MUNICIPALITIES, SIZES)
+    whole = implied.to_evidence(read(fill(VANTAA, kerava)).accepted, MUNICIPALITIES)
     part = part.set_index("subject")
     assert part.loc["KK01", ["kind", "lower", "upper"]].tolist() == ["value", 0.8, 0.8]
     assert part.loc["KK03", ["kind", "lower", "upper"]].tolist() == ["range", 60 / 125, 85 / 125]
-    assert whole[["subject", "kind", "lower", "upper"]].to_numpy().tolist() == [
-        ["KK03", "value", 60 / 125, 60 / 125]
-    ]
-    assert list(whole.columns) == survey.EVIDENCE and set(whole["reading"]) == {"default"}
+    assert whole.loc[0, ["subject", "kind", "lower", "upper"]].tolist() == [
+        "KK03", "value", 60 / 125, 60 / 125]  # fmt: skip
+    assert list(whole.columns) == implied.EVIDENCE and set(whole["reading"]) == {"default"}
 
 
 def test_an_area_total_a_split_and_equal_weights_give_the_same_range(fill):
     accepted = read(fill(VANTAA)).accepted
-    by_split = survey.to_evidence(accepted, MUNICIPALITIES, SIZES)
-    by_total = survey.to_evidence(accepted, MUNICIPALITIES, pd.Series({"KK03": 125}))
-    by_size = survey.to_evidence(accepted, MUNICIPALITIES, weights=SIZES * 2)
-    for other in (by_total, by_size):
-        assert other[["lower", "upper"]].to_numpy() == pytest.approx(
-            by_split[["lower", "upper"]].to_numpy(), abs=1e-12
-        )
+    by_split = implied.to_evidence(accepted, MUNICIPALITIES, SIZES)
+    by_total = implied.to_evidence(accepted, MUNICIPALITIES, pd.Series({"KK03": 125}))
+    by_size = implied.to_evidence(accepted, MUNICIPALITIES, weights=SIZES * 2)
+    for bound in ("lower", "upper"):
+        assert by_total[bound][0] == pytest.approx(by_split[bound][0], abs=1e-12)
+        assert by_size[bound][0] == pytest.approx(by_split[bound][0], abs=1e-12)
 
 
 def test_an_unanswered_member_of_unknown_size_and_too_small_a_total_are_errors(fill):
     accepted = read(fill(VANTAA)).accepted
     with pytest.raises(KokeiluError, match="KK03: no customers or weight for 245"):
-        survey.to_evidence(accepted, MUNICIPALITIES)
+        implied.to_evidence(accepted, MUNICIPALITIES)
     with pytest.raises(KokeiluError, match="100 reported customers in KK03, more than the 90"):
-        survey.to_evidence(accepted, MUNICIPALITIES, pd.Series({"KK03": 90}))
+        implied.to_evidence(accepted, MUNICIPALITIES, pd.Series({"KK03": 90}))
 
 
 def test_only_a_first_count_by_the_date_speaks_for_the_start(fill):
@@ -471,50 +445,40 @@ def test_only_a_first_count_by_the_date_speaks_for_the_start(fill):
     twin = {"A10": "091", "B10": "Helsinki", "D10": may, "E10": 50, "F10": 30, "G10": 10,
             "H10": 10, "I10": "kaupunki"}  # fmt: skip
     accepted = read(fill(HELSINKI, twin)).accepted
-    rows = survey.to_evidence(accepted, MUNICIPALITIES)
+    rows = implied.to_evidence(accepted, MUNICIPALITIES)
     assert rows[["statement_id", "kind", "lower"]].to_numpy().tolist() == [
         ["survey_KK01", "value", 0.8], ["survey_KK01_2021-05-31", "later", 0.4]]  # fmt: skip
-    late = survey.to_evidence(accepted[accepted["date"] == may], MUNICIPALITIES)
-    assert list(late["kind"]) == ["later"]
-    moved = survey.to_evidence(accepted[accepted["date"] == may], MUNICIPALITIES, date=may)
-    assert list(moved["kind"]) == ["value"]
+    late = accepted[accepted["date"] == may]
+    assert list(implied.to_evidence(late, MUNICIPALITIES)["kind"]) == ["later"]
+    assert list(implied.to_evidence(late, MUNICIPALITIES, date=may)["kind"]) == ["value"]
 
 
-counts = st.tuples(*[st.integers(0, 40)] * 3).filter(lambda plans: sum(plans) > 0)
-
-
-@given(answers=st.lists(counts, min_size=3, max_size=3), replied=st.sets(st.integers(0, 2)))
-@settings(max_examples=25, deadline=None)
-def test_the_truth_stays_inside_the_range_whoever_has_answered(answers, replied):
-    codes = ["001", "002", "003"]
-    places = pd.DataFrame({"municipality": codes, "area_id": "KK99", "is_trial": 1})
-    rows = [
-        dict(zip(form.PLANS, plans, strict=True))
-        | {"municipality": code, "date": survey.START, "customers_transferred": sum(plans)}
-        | {"file": "a.csv", "row": 3}
-        for code, plans in zip(codes, answers, strict=True)
-    ]
-    total = sum(map(sum, answers))
-    truth = sum(sum(plans[1:]) for plans in answers) / total
-    sizes = pd.Series([sum(plans) for plans in answers], codes)
-    width = 1.0
-    for number in range(len(replied) + 1):
-        accepted = survey._typed([rows[i] for i in sorted(replied)[:number]])
-        evidence = survey.to_evidence(accepted, places, sizes)
-        if number:
-            low, high = evidence.loc[0, ["lower", "upper"]]
-            assert low - 1e-12 <= truth <= high + 1e-12
-            assert high - low <= width + 1e-12
-            width = high - low
+@given(st.lists(st.tuples(*[st.integers(1, 40)] * 3), min_size=3, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_each_further_answer_narrows_the_range_around_the_truth(answers):
+    places = pd.DataFrame({"municipality": ["1", "2", "3"], "area_id": "KK99", "is_trial": 1})
+    accepted = pd.DataFrame(answers, columns=form.PLANS)
+    accepted["customers_transferred"] = accepted.sum(axis=1)
+    accepted = accepted.assign(municipality=["1", "2", "3"], date=implied.START, file="a.csv")
+    sizes = accepted.set_index("municipality")["customers_transferred"]
+    truth = 1 - accepted["plans_valid"].sum() / sizes.sum()
+    last_low, last_high = 0.0, 1.0
+    for number in (1, 2, 3):
+        evidence = implied.to_evidence(accepted.head(number), places, sizes)
+        low, high = evidence.loc[0, ["lower", "upper"]]
+        assert last_low - 1e-12 <= low <= truth + 1e-12
+        assert truth - 1e-12 <= high <= last_high + 1e-12
+        last_low, last_high = low, high
+    assert low == high
 
 
 def test_the_response_rate_counts_members_and_weight(fill):
     accepted = read(fill(VANTAA, HELSINKI, {"D7": DAY, "J7": 1}, KOUVOLA)).accepted
-    rate = survey.response_rate(accepted, MUNICIPALITIES, SIZES).set_index("area_id")
+    rate = implied.response_rate(accepted, MUNICIPALITIES, SIZES).set_index("area_id")
     assert rate.loc["KK03"].tolist() == [2, 2, 1, 100 / 125]
     assert rate.loc["KK17"].tolist() == [2, 0, 0, 0.0]
     assert rate.loc["all"].tolist() == [5, 3, 2, 150 / 215]
-    nobody = survey.response_rate(accepted.head(0), MUNICIPALITIES)
+    nobody = implied.response_rate(accepted.head(0), MUNICIPALITIES)
     assert nobody["answered"].sum() == 0 and nobody["share_weight"].isna().all()
 
 
@@ -522,15 +486,14 @@ def test_coverage_counts_the_latest_answer_and_keeps_comparisons_apart(fill):
     june = {"A11": "092", "B11": "Vanda", "D11": datetime.datetime(2021, 6, 30), "K11": "ja",
             "J11": 2}  # fmt: skip
     accepted = read(fill(VANTAA, {"K6": "ei", "L6": "kyllä", "J6": 1}, KOUVOLA, june)).accepted
-    table = survey.coverage(accepted, MUNICIPALITIES).set_index(["item_id", "group"])
+    table = implied.coverage(accepted, MUNICIPALITIES).set_index(["item_id", "group"])
     assert len(table) == 22
     assert table.loc[("theme_1", "trial")].tolist() == [1, 0, 4]
     assert table.loc[("theme_2", "trial")].tolist() == [1, 0, 4]
     assert table.loc[("theme_1", "comparison")].tolist() == [1, 0, 0]
     assert table.loc[("round_2", "trial")].tolist() == [1, 0, 4]
     assert table.loc[("round_1", "comparison")].tolist() == [0, 0, 1]
-    nobody = survey.coverage(accepted.head(0), MUNICIPALITIES)
-    assert nobody["yes"].sum() == nobody["no"].sum() == 0
+    assert implied.coverage(accepted.head(0), MUNICIPALITIES)[["yes", "no"]].sum().sum() == 0
 
 
 def test_at_least_forty_broken_returns_are_tried():

@@ -17,6 +17,7 @@ import pandas as pd
 from ..errors import KokeiluError
 from . import order
 from . import statements as st
+from .conflicts import minimal_conflicts
 from .constraints import assembled
 from .statements import readings
 
@@ -153,6 +154,9 @@ class FeasibleSet:
             Only these areas; the others get weight zero.
         """
         if isinstance(among, str):
+            if among not in self.groups:
+                known = ", ".join(self.groups) or "none"
+                raise KokeiluError(f"There is no group {among!r}; known groups: {known}.")
             among = self.groups[among]
         among = self.areas if among is None else list(among)
         _refuse_unknown(among, self.areas, "`among`")
@@ -196,14 +200,22 @@ class FeasibleSet:
         Areas of which the same has been said have the same bounds, so one of them is solved;
         and an area whose own limit is reached by a vector found already needs no solving.
         """
-        found, points = {}, []
-        for number, area in enumerate(self.areas):
-            role = self._role(area)
-            if role not in found:
-                found[role] = tuple(self._end(number, sign, points) for sign in (1.0, -1.0))
-        pairs = [found[self._role(area)] for area in self.areas]
-        low, high = zip(*pairs, strict=True)
+        alike, found, points = self.alike(), {}, []
+        for number, kind in enumerate(alike):
+            if kind not in found:
+                found[kind] = tuple(self._end(number, sign, points) for sign in (1.0, -1.0))
+        low, high = zip(*(found[kind] for kind in alike), strict=True)
         return pd.DataFrame({"area_id": self.areas, "bound_low": low, "bound_high": high})
+
+    def alike(self):
+        """Return a number for each area (Series): equal where exactly the same has been said."""
+        of_list = self.replied if isinstance(self.replied, list) else ()
+        roles = [
+            (*(s.role(area, self.customers) for s in self.statements), area in of_list)
+            for area in self.areas
+        ]
+        numbers = {role: number for number, role in enumerate(dict.fromkeys(roles))}
+        return pd.Series([numbers[role] for role in roles], self.areas)
 
     def bounds_count_below(self, x, margin=order.MARGIN):
         """Return the least and greatest number of areas whose backlog lies strictly below `x`.
@@ -247,25 +259,10 @@ class FeasibleSet:
     def conflicts(self, limit=20):
         """Return minimal lists of statement ids that cannot all hold; empty when all can.
 
-        Leaving any one statement out of a list makes the rest of that list possible. The first
-        conflict comes from leaving statements out one by one; the others from repeating this
-        without one of its members (Reiter 1987, Artificial Intelligence 32, 57–95). All of them
-        are found when there are fewer than `limit`.
+        Leaving any one statement out of a list makes the rest of that list possible. All such
+        lists are found when there are fewer than `limit`.
         """
-        found, seen, waiting = [], set(), [frozenset(range(len(self.statements)))]
-        while waiting and len(found) < limit:
-            kept = waiting.pop(0)
-            known = next((c for c in found if set(c) <= kept), None)
-            if known is None:
-                if self._holds(kept):
-                    continue
-                known = self._shrunk(kept)
-                found.append(known)
-            for number in known:
-                smaller = kept - {number}
-                if smaller not in seen:
-                    seen.add(smaller)
-                    waiting.append(smaller)
+        found = minimal_conflicts(len(self.statements), self._holds, limit)
         return [[self.statements[i].id for i in conflict] for conflict in found]
 
     def explain(self, conflict, names=None):
@@ -353,6 +350,7 @@ class FeasibleSet:
         answer = program.minimise(columns, coefficients)
         if answer is None:
             self._checked()
+            raise KokeiluError("The solver found no vector, though the statements can all hold.")
         return answer
 
     @cached_property
@@ -376,23 +374,10 @@ class FeasibleSet:
         self._checked()
         return order.count(self._program, len(self.areas), x, side, margin)
 
-    def _role(self, area):
-        of_list = self.replied if isinstance(self.replied, list) else ()
-        return (*(s.role(area, self.customers) for s in self.statements), area in of_list)
-
     def _holds(self, numbers):
-        kept = [self.statements[i] for i in sorted(numbers)]
-        return (
-            assembled(kept, self.areas, self.customers, self.replied).minimise([], []) is not None
-        )
-
-    def _shrunk(self, numbers):
-        """Leave statements out one by one while the rest still clash."""
-        kept = set(numbers)
-        for number in sorted(numbers, reverse=True):
-            if not self._holds(kept - {number}):
-                kept.remove(number)
-        return sorted(kept)
+        kept = [self.statements[i] for i in numbers]
+        program = assembled(kept, self.areas, self.customers, self.replied)
+        return program.minimise([], []) is not None
 
 
 def compatible(feasible, observation):

@@ -138,6 +138,57 @@ def two_by_twos(frame, outcome, unit, time, treated, baseline, windows, weights,
     return pd.concat(tables, ignore_index=True)
 
 
+def variants(frame, outcome, unit, time, treated, checks, cluster):
+    """Run the two-by-two once for each robustness check.
+
+    Parameters
+    ----------
+    frame, outcome, unit, time, treated, cluster
+        As in `did`; the frame holds every column that a check's condition or weights name.
+    checks : iterable of design.Variant
+
+    Returns
+    -------
+    DataFrame
+        The estimate schema, one row a check, ``spec`` = its name, ``note`` = its condition.
+    """
+    tables = []
+    for check in checks:
+        kept = frame.query(check.keep) if check.keep else frame
+        months = check.baseline.months.union(check.post.months)
+        weights = None if check.weights == "none" else check.weights
+        row = did(
+            kept[kept[time].isin(months)],
+            outcome,
+            unit,
+            time,
+            treated,
+            check.post.first,
+            weights,
+            cluster,
+        )
+        pre, post = check.baseline.text, check.post.text
+        tables.append(row.assign(spec=check.spec, note=check.keep, pre=pre, post=post))
+    return pd.concat(tables, ignore_index=True)
+
+
+def leave_one_out(frame, outcome, unit, time, treated, start, cluster, weights=None):
+    """Estimate the two-by-two without each treated cluster in turn.
+
+    Returns
+    -------
+    DataFrame
+        ``area_id`` (the cluster left out), ``estimate``, sorted by estimate.
+    """
+    matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
+    before, after = _periods(matrix, start)
+    change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
+    clusters = sorted(facts.loc[facts["treated"] == 1, "cluster"].unique())
+    estimate = [_gap(change[facts["cluster"] != c], facts[facts["cluster"] != c]) for c in clusters]
+    left = pd.DataFrame({"area_id": clusters, "estimate": estimate})
+    return left.sort_values("estimate", kind="stable", ignore_index=True)
+
+
 def did_interval(frame, lower, upper, unit, time, treated, start, weights=None, cluster=None):
     """Sharp bounds of the two-by-two when some cells are intervals.
 

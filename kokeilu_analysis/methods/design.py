@@ -48,6 +48,21 @@ class Design:
     cluster: str
     level: float
     reference_backlog: tuple
+    robustness: tuple
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One robustness check: what it changes in the main specification.
+
+    `keep` is a condition on units as `DataFrame.query` reads it, empty = all.
+    """
+
+    spec: str
+    keep: str
+    weights: str
+    baseline: Window
+    post: Window
 
 
 def load(path=paths.STUDY):
@@ -123,6 +138,25 @@ def load(path=paths.STUDY):
     level = get("main", "level")
     if not isinstance(level, float) or not 0.5 < level < 1:
         raise DataError(name, level, "a level such as 0.95", row="[main]", column="level")
+    variants = []
+    for entry in raw.get("robustness", []):
+        where = f"robustness {entry.get('spec', '?')}"
+        unknown = set(entry) - {"spec", "keep", "weights", "baseline", "post"}
+        if "spec" not in entry or unknown:
+            raise DataError(
+                name, unknown or "no spec", "spec, keep, weights, baseline, post", where
+            )
+        pre = entry.get("baseline")
+        later = entry.get("post")
+        variants.append(
+            Variant(
+                spec=entry["spec"],
+                keep=entry.get("keep", ""),
+                weights=entry.get("weights", weights),
+                baseline=window(where, "baseline", pre) if pre else windows["baseline"],
+                post=window(where, "post", later) if later else windows[post],
+            )
+        )
     ends = [get("panel", "first_month"), get("panel", "last_month")]
     study = [get("event_study", "first_month"), get("event_study", "last_month")]
     return Design(
@@ -138,4 +172,5 @@ def load(path=paths.STUDY):
         cluster=get("main", "cluster"),
         level=level,
         reference_backlog=tuple(get("lag", "reference_backlog")),
+        robustness=tuple(variants),
     )

@@ -125,6 +125,7 @@ class Program:
             matrix = csr_array(
                 (values, (rows, numbers)), shape=(len(lengths), len(self.lower)), dtype=float
             )
+            matrix.eliminate_zeros()  # a zero beside a column without limit would be no number
             low = np.array([r[2] for r in self._rows], dtype=float)
             high = np.array([r[3] for r in self._rows], dtype=float)
             bites = _bites(matrix, low, high, self.lower, self.upper)

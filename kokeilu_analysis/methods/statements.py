@@ -9,14 +9,7 @@ from ..errors import DataError, KokeiluError
 
 KINDS = "value range mean smallest largest few_below order later context".split()
 DEFAULT = "default"
-OPTIONAL = {
-    "said_on": "",
-    "source": "",
-    "weight": "",
-    "reading": DEFAULT,
-    "replaces": "",
-    "note": "",
-}
+TEXTS = {"subject": "", "kind": "", "source": "", "weight": "", "reading": DEFAULT, "replaces": ""}
 NUMBERS = ("lower", "upper", "count_low", "count_high")
 
 
@@ -151,9 +144,8 @@ def read(evidence, areas, groups=None, reading=DEFAULT, include_later=False):
         A row that cannot be read, named by its statement_id and column; an unknown reading.
     """
     groups = grouped(groups, areas)
-    rows = _chosen(_completed(evidence), reading)
     statements = []
-    for row in rows.to_dict("records"):
+    for row in _chosen(_records(evidence), readings(evidence), reading):
         if row["kind"] == "context" or (row["kind"] == "later" and not include_later):
             _members(row, areas, groups)  # an unknown subject is an error even where it is idle
             continue
@@ -161,70 +153,66 @@ def read(evidence, areas, groups=None, reading=DEFAULT, include_later=False):
     return statements
 
 
-def _completed(evidence):
-    """Give every optional column, text as text and numbers as floats."""
-    frame = evidence.copy()
-    if "statement_id" not in frame:
-        frame.insert(0, "statement_id", [f"row {i + 1}" for i in range(len(frame))])
+def _records(evidence):
+    """Return the rows as dicts in which every column is there, texts as str, numbers as float."""
     for column in ("subject", "kind"):
-        if column not in frame:
+        if column not in evidence:
             raise DataError("evidence", "no such column", "a column of this name", column=column)
-    for column, value in OPTIONAL.items():
-        text = frame[column] if column in frame else pd.Series(value, index=frame.index)
-        frame[column] = text.astype(object).where(text.notna(), "").replace("", value)
-    for column in NUMBERS:
-        given = frame[column] if column in frame else pd.Series(np.nan, index=frame.index)
-        given = given.astype(object).where(given.notna(), None).replace("", None)
-        number = pd.to_numeric(given, errors="coerce")
-        wrong = given.notna() & ~np.isfinite(number.astype(float))
-        if wrong.any():
-            first = wrong.idxmax()
+    rows, seen = [], set()
+    for number, given in enumerate(evidence.to_dict("records"), start=1):
+        given = {c: v for c, v in given.items() if not (pd.isna(v) or v == "")}
+        row = {"statement_id": str(given.get("statement_id", f"row {number}"))}
+        where = row["statement_id"]
+        row |= {column: str(given.get(column, value)).strip() for column, value in TEXTS.items()}
+        row |= {column: _number(given.get(column, np.nan), where, column) for column in NUMBERS}
+        try:
+            row["said_on"] = pd.to_datetime(given.get("said_on"), format="ISO8601") or pd.NaT
+        except ValueError:
             raise DataError(
-                "evidence", given[first], "a number", frame["statement_id"][first], column
-            )
-        frame[column] = number.astype(float)
-    said = pd.to_datetime(frame["said_on"].replace("", None), errors="coerce")
-    wrong = (frame["said_on"] != "") & said.isna()
-    if wrong.any():
-        first = wrong.idxmax()
-        raise DataError(
-            "evidence",
-            frame["said_on"][first],
-            "a date such as 2021-04-15",
-            frame["statement_id"][first],
-            "said_on",
-        )
-    frame["said_on"] = said
-    twice = frame["statement_id"][frame["statement_id"].duplicated()]
-    if len(twice):
-        raise DataError("evidence", "it twice", "each id once", twice.iloc[0], "statement_id")
-    return frame
+                "evidence", given["said_on"], "a date such as 2021-04-15", where, "said_on"
+            ) from None
+        if where in seen:
+            raise DataError("evidence", "it twice", "each id once", where, "statement_id")
+        seen.add(where)
+        rows.append(row)
+    return rows
 
 
-def _chosen(frame, reading):
+def _number(value, where, column):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.inf
+    if np.isinf(number):
+        advice = "Write decimals with a point." if "," in str(value) else None
+        raise DataError("evidence", value, "a number", where, column, advice)
+    return number
+
+
+def _chosen(rows, known, reading):
+    """Return the default rows with those of the chosen readings in place of what they replace."""
     names = reading.split("+") if isinstance(reading, str) else list(reading)
-    known = readings(frame)
     for name in names:
         if name not in known:
             raise KokeiluError(
                 f"There is no reading {name!r} in the evidence; it has {', '.join(known)}."
             )
-    chosen = frame[frame["reading"].isin([DEFAULT, *names])]
-    default = set(frame["statement_id"][frame["reading"] == DEFAULT])
+    default = {row["statement_id"] for row in rows if row["reading"] == DEFAULT}
+    chosen = [row for row in rows if row["reading"] in (DEFAULT, *names)]
     replaced = {}
-    for row in chosen[chosen["reading"] != DEFAULT].itertuples():
-        for old in filter(None, (part.strip() for part in str(row.replaces).split(";"))):
+    for row in chosen:
+        for old in filter(None, (part.strip() for part in row["replaces"].split(";"))):
             if old not in default:
                 advice = "Name the statement_id of a default row."
                 raise DataError(
-                    "evidence", old, "a default row", row.statement_id, "replaces", advice
+                    "evidence", old, "a default row", row["statement_id"], "replaces", advice
                 )
-            if replaced.setdefault(old, row.reading) != row.reading:
+            if replaced.setdefault(old, row["reading"]) != row["reading"]:
                 raise KokeiluError(
-                    f"Readings {replaced[old]} and {row.reading} both replace statement {old}; "
+                    f"Readings {replaced[old]} and {row['reading']} both replace statement {old}; "
                     "choose one of them."
                 )
-    return chosen[~chosen["statement_id"].isin(list(replaced))]
+    return [row for row in chosen if row["statement_id"] not in replaced]
 
 
 def grouped(groups, areas):

@@ -13,6 +13,19 @@ from kokeilu_analysis.report.figures import BAND, DARK, EDGE, NAVY, ORANGE, ORAN
 TRIAL_START = pd.Timestamp("2021-03-01")
 COVID = (pd.Timestamp("2020-03-01"), pd.Timestamp("2021-03-01"))
 BIG_MUNICIPALITY = 60_000  # inhabitants from which the map names a place
+# where a name stands so that names do not meet: its edge at the dot, points upward
+MAP_LABELS = {
+    "Espoo": ("right", -4),
+    "Vantaa": ("left", 7),
+    "Helsinki": ("left", -6),
+    "Turku": ("right", 0),
+    "Pori": ("right", 0),
+    "Vaasa": ("right", 0),
+    "Hämeenlinna": ("right", -3),
+    "Lahti": ("left", -5),
+    "Kouvola": ("left", 3),
+    "Lappeenranta": ("left", 0),
+}
 
 
 def values_f1(tables):
@@ -47,16 +60,15 @@ def draw_f1(figure, tables, say, values):
             alpha=0.75,
             linewidth=0,
         )
-    place = {"Espoo": "left", "Vantaa": "none", "Rauma": "left", "Vaasa": "left", "Pori": "left"}
     for row in places[places["population_2020"] > BIG_MUNICIPALITY].itertuples():
-        side = place.get(row.municipality_name_fi, "right")
-        if side == "none":
-            continue  # Vantaa lies under Helsinki and Espoo at this scale
-        gap = 0.16 + np.sqrt(row.population_2020) / 1700
+        side, up = MAP_LABELS.get(row.municipality_name_fi, ("left", 0))
+        gap = 3 + np.sqrt(row.population_2020) / 90
         axes.annotate(
             row.municipality_name_sv if say.lang == "sv" else row.municipality_name_fi,
-            (row.centre_lon + (gap if side == "right" else -gap), row.centre_lat),
-            ha="left" if side == "right" else "right",
+            (row.centre_lon, row.centre_lat),
+            xytext=(gap if side == "left" else -gap, up),
+            textcoords="offset points",
+            ha=side,
             va="center",
             fontsize=8,
             color=NAVY if row.group == "trial" else ORANGE_TEXT,
@@ -171,6 +183,7 @@ def draw_f3(figure, tables, say, values):
         )
     _months(axes, means["month"], room=0.15)
     axes.set_ylim(0, means["mean"].max() * 1.18)
+    axes.yaxis.get_major_locator().set_params(integer=True)
     _mark_time(axes, say)
     _y_numbers(axes, say, decimals=0)
     axes.set_title(say("y"))
@@ -234,11 +247,8 @@ def draw_f5(figure, tables, say, values):
     did = tables["03_did"]
     rows = did[did["outcome"] == "unemployed"].copy()
     rows = rows.sort_values("is_main", ascending=False, kind="stable")
-    window, weights = rows["spec"].str.split("/").str
-    labels = [
-        say("row", window=say(a), weights=say("w_" + b))
-        for a, b in zip(window, weights, strict=True)
-    ]
+    parts = [spec.split("/") for spec in rows["spec"]]
+    labels = [say("row", window=say(a), weights=say("w_" + b)) for a, b in parts]
     _forest(figure.add_subplot(), rows, labels, say)
     return rows[["spec", "pre", "post", "weights", "estimate", "ci_low", "ci_high", "is_main"]]
 
@@ -302,7 +312,7 @@ def values_f7(tables):
 
 
 def draw_f7(figure, tables, say, values):
-    """Area changes against the backlog each area may have had: a bar where only a range is known."""
+    """Area changes against the backlog each area may have had; a bar where a range is known."""
     effects = tables["04_area_effects"][["area_id", "estimate", "ci_low", "ci_high"]]
     areas = effects.merge(tables["02_area_bounds"], on="area_id", validate="1:1")
     axes = figure.add_subplot()
@@ -318,17 +328,13 @@ def draw_f7(figure, tables, say, values):
         )
         if row.known == "value":
             axes.plot(low, row.estimate, "o", color=NAVY, markersize=6)
-        if reported:
-            axes.annotate(
-                row.area_name_sv if say.lang == "sv" else row.area_name_fi,
-                (high, row.estimate),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                color=NAVY,
-            )
-    axes.text(14, areas["estimate"].max() * 1.12, say("rest"), fontsize=8, color=DARK)
+    named = areas[areas["known"] != "rest"].sort_values("estimate")
+    name = "area_name_sv" if say.lang == "sv" else "area_name_fi"
+    for end, column in named.groupby("bound_high"):
+        places = _apart(column["estimate"], gap=0.24)
+        for label, y in zip(column[name], places, strict=True):
+            axes.text(100 * end + 1.5, y, label, va="center", fontsize=8, color=NAVY)
+    axes.text(13, areas["estimate"].max() * 0.75, say("rest"), fontsize=8, color=DARK)
     axes.axhline(0, color=DARK, linewidth=0.9)
     axes.set_xlim(0, 104)
     _x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
@@ -438,6 +444,14 @@ def _mark_time(axes, say, covid=True):
     axes.text(
         TRIAL_START + pd.Timedelta(days=20), top, say("start"), ha="left", va="top", fontsize=8
     )
+
+
+def _apart(heights, gap):
+    """Move label heights (ascending) up just enough to be `gap` apart."""
+    placed = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else height)
+    return placed
 
 
 def _x_numbers(axes, say, ticks, decimals=1):

@@ -6,7 +6,6 @@ A figure is an entry of ``figures.toml`` (what it is drawn from), an entry of ea
 
 import base64
 import io
-import textwrap
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,7 @@ from kokeilu_analysis import paths, results, store
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.report import numbers
 
-WIDTH_MM, DPI = 159, 200
+WIDTH_MM, DPI, MM = 159, 200, 25.4  # MM: millimetres in an inch
 NAVY, ORANGE, ORANGE_TEXT = "#12436D", "#F46A25", "#A33A00"  # trial, control, control as text
 DARK, GRID, BAND, EDGE = "#3D3D3D", "#D9D9D9", "#EEEEEE", "#767676"
 STYLE = {
@@ -125,13 +124,14 @@ def draw(figure_id, lang, folder=paths.RESULTS, titled=False):
     tables = {name: results.read(name, folder) for name in entry["tables"]}
     values = group_sizes(folder) | getattr(drawings, f"values_{figure_id.lower()}")(tables)
     said = words(figure_id, lang, values)
-    height = entry["height_mm"] + (38 if titled else 0)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_MM / 25.4, height / 25.4), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)
-        drawn = getattr(drawings, f"draw_{figure_id.lower()}")(figure, tables, said, values)
         if titled:
-            _title(figure, said)
+            figure, body = _framed(said, entry["height_mm"])
+        else:
+            size = (WIDTH_MM / MM, entry["height_mm"] / MM)
+            figure = body = Figure(figsize=size, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)
+        drawn = getattr(drawings, f"draw_{figure_id.lower()}")(body, tables, said, values)
     return figure, drawn, said
 
 
@@ -146,15 +146,40 @@ def group_sizes(folder=paths.RESULTS):
     }
 
 
-def _title(figure, said):
-    headline = textwrap.fill(said.headline, 72)
-    subtitle = textwrap.fill(said.subtitle, 100)
-    footer = textwrap.fill(f"{said.note} {said.source}", 108)
-    figure.suptitle(f"{headline}\n", x=0.01, ha="left", fontsize=11.5, weight="bold")
-    figure.axes[0].set_title(
-        f"{subtitle}\n\n{figure.axes[0].get_title(loc='left')}", loc="left", fontsize=9
-    )
-    figure.supxlabel(footer, x=0.01, ha="left", fontsize=8)
+def _framed(said, height_mm):
+    """Return a figure with headline and subtitle above, note and source below, and its body."""
+    from matplotlib.figure import Figure
+
+    above = [*_lines(said.headline, 11.5, "bold"), *_lines(said.subtitle, 9)]
+    below = _lines(f"{said.note} {said.source}", 8)
+    heights = [4 + 5.2 * len(above), height_mm, 3 + 3.8 * len(below)]
+    figure = Figure(figsize=(WIDTH_MM / MM, sum(heights) / MM), layout="constrained")
+    head, body, foot = figure.subfigures(3, 1, height_ratios=heights)
+    headline = len(_lines(said.headline, 11.5, "bold"))
+    for k, line in enumerate(above):
+        style = {"fontsize": 11.5, "weight": "bold"} if k < headline else {"fontsize": 9}
+        y = 1 - (2 + 5.2 * k) / heights[0]
+        head.text(0.01, y, line, va="top", ha="left", **style)
+    foot.text(0.01, 0.95, "\n".join(below), va="top", ha="left", fontsize=8)
+    return figure, body
+
+
+def _lines(text, fontsize, weight="normal"):
+    """Break text into lines that fit the figure's width, measured in its own font."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    font = FontProperties(family=STYLE["font.family"], size=fontsize, weight=weight)
+    ruler = RendererAgg(1, 1, 72)  # at 72 dpi a pixel is a point
+    room = 0.97 * WIDTH_MM / MM * 72
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if ruler.get_text_width_height_descent(longer, font, ismath=False)[0] > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def image(figure, form, said):

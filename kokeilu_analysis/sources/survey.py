@@ -1,11 +1,11 @@
-"""Returns from municipalities: read, checked cell by cell, kept, and turned into evidence.
+"""Returns from municipalities: read, checked cell by cell, and kept.
 
 A return is refused row by row: every fault is reported with its cell, and the rows without a
-fault are accepted. What the form looks like is in `survey_form`.
+fault are accepted. What the form looks like is in `survey_form`, what returns imply in
+`survey_evidence`.
 """
 
 import datetime
-import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -14,19 +14,14 @@ from pathlib import Path
 import pandas as pd
 
 from kokeilu_analysis import store
-from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.errors import DataError
 from kokeilu_analysis.sources import survey_form as form
 
 KEPT = "survey_returns.csv"
-START = pd.Timestamp("2021-03-31")  # first count day of the trials
 COUNT_LIMIT = 250_000  # more customers than were moved to all trials together
 PROBLEM = ["file", "cell", "found", "expected", "advice"]
 THEMES = list(form.THEMES)
 KEY = ["municipality", "date"]
-EVIDENCE = [
-    *("statement_id", "source", "said_on", "refers_to_from", "refers_to_to", "subject", "kind"),
-    *("lower", "upper", "count_low", "count_high", "weight", "reading", "replaces", "note"),
-]
 
 _YES, _NO = {"kyllä", "ja", "yes", "x", "1", "true"}, {"ei", "nej", "no", "0", "false"}
 # A name alone cannot be told from an office, so an office must say that it is one.
@@ -232,7 +227,8 @@ def _check_answers(answer, outside, latest, complain):
         found = "an empty cell" if date is None else f"{date:%Y-%m-%d}"
         span = f"a count day from {form.FIRST_DAY:%Y-%m-%d} to {latest:%Y-%m-%d}"
         complain("date", found, span, "Give the day that the figures describe.")
-    if all(answer.get(name, "?") is None for name in [*form.COUNTS, *form.NAMES[9:]]):
+    contents = [*form.COUNTS, "round_done", *THEMES, "free_text"]
+    if all(answer.get(name, "?") is None for name in contents):
         complain("date", "a date or office without answers", "at least one answer", "Fill the row.")
     counts = {name: answer[name] for name in form.COUNTS if name in answer}
     given = [name for name, count in counts.items() if count is not None]
@@ -306,12 +302,12 @@ def _parse(kind, value):
 
 
 def _code(value):
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
-        value = str(int(value))  # a spreadsheet makes a number of 091
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = _text(value)
     if not re.fullmatch(r"[0-9]{1,3}", text):
         raise _Fault(_show(value), "a three-digit municipality code", "See the sheet Luettelot.")
-    return text.zfill(3)
+    return text.zfill(3)  # a spreadsheet makes 91 of 091
 
 
 def _date(value):
@@ -335,12 +331,12 @@ def _count(value):
         raise _Fault(f"{_show(value)}, {kind}", "a count of 0 or more", advice)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _Fault(f"{_show(value)}, not a number", "a count of 0 or more", advice)
-    number = float(value)
-    if not math.isfinite(number) or number < 0 or number != int(number):
-        kind = "a negative number" if number < 0 else "a fraction"
-        raise _Fault(f"{_show(value)}, {kind}", "a count of 0 or more", advice)
+    number = int(value) if isinstance(value, str) else value
     if number > COUNT_LIMIT:
         raise _Fault(_show(value), f"at most {COUNT_LIMIT}", "That is more than all trials had.")
+    if not (number >= 0 and number == int(number)):
+        kind = "a negative number" if number < 0 else "a fraction"
+        raise _Fault(f"{_show(value)}, {kind}", "a count of 0 or more", advice)
     return int(number)
 
 
@@ -398,7 +394,7 @@ def _typed(rows):
     numbers = {c.name: "Int64" for c in form.COLUMNS if c.kind in ("count", "round", "yes_no")}
     texts = dict.fromkeys((n for n in form.NAMES if n not in numbers and n != "date"), str)
     frame = frame.astype(object).fillna(dict.fromkeys(texts, ""))
-    types = {**numbers, **texts, "date": "datetime64[ns]", "file": str, "row": "int64"}
+    types = {**numbers, **texts, "date": "datetime64[us]", "file": str, "row": "int64"}
     return frame.astype(types).sort_values(KEY, ignore_index=True)
 
 
@@ -495,184 +491,3 @@ def _exported(accepted):
     """Return accepted rows as text that is safe in any spreadsheet, dates as ISO."""
     frame = accepted.assign(date=accepted["date"].dt.strftime("%Y-%m-%d")).astype(object)
     return frame.map(lambda v: "" if pd.isna(v) else form.neutralise(str(v)))
-
-
-def to_evidence(accepted, municipalities, customers=None, date=None, weights=None):
-    """Turn accepted returns into statements on the backlogs of their areas.
-
-    The backlog of a municipality is (out of date + never made) / customers; that of an area is
-    the mean over its members by customers. A member without an answer may have any backlog from
-    0 to 1, so that an area stays an interval until all have answered [1]_.
-
-    Parameters
-    ----------
-    accepted : DataFrame
-        From `read_returns` or `kept`.
-    municipalities : DataFrame
-        As for `read_returns`.
-    customers : Series, optional
-        Transferred customers by `municipality` or by `area_id`; reported ones go first.
-    date : date-like, optional
-        Last count day that speaks for the start; default 31.3.2021. Each municipality's first
-        return up to then does. Everything else becomes an observation of kind ``later``.
-    weights : Series, optional
-        Any measure of size by municipality, such as the unemployed, used for all members of an
-        area where customers are not known.
-
-    Returns
-    -------
-    DataFrame
-        Schema of the evidence register; `kind` is ``value``, ``range`` or ``later``.
-
-    Raises
-    ------
-    KokeiluError
-        If an area has members of unknown size, or more reported customers than it should have.
-
-    References
-    ----------
-    .. [1] Horowitz, J. L. and Manski, C. F. (1995), Identification and robustness with
-       contaminated and corrupted data, Econometrica 63(2), 281-302.
-
-    """
-    last = START if date is None else pd.Timestamp(date)
-    area_of = _trial_areas(municipalities)
-    answers = accepted[accepted["plans_valid"].notna()].sort_values(KEY)
-    answers = answers[answers["municipality"].isin(area_of.index)]
-    at_start = answers["date"].le(last) & ~answers["municipality"].duplicated()
-    reported = accepted.dropna(subset="customers_transferred").sort_values(KEY)
-    reported = reported.drop_duplicates("municipality").set_index("municipality")
-    reported = reported["customers_transferred"].astype(float)
-    areas, moments = answers["municipality"].map(area_of), answers["date"].where(~at_start)
-    rows = []
-    for (area, moment), group in answers.groupby([areas, moments], dropna=False):
-        members = area_of.index[area_of == area]
-        group = group.set_index("municipality")
-        rest = members.difference(group.index)
-        lower, upper, basis = _area_backlog(area, group, rest, reported, customers, weights)
-        start = pd.isna(moment)
-        note = f"{len(group)} of {len(members)} municipalities answered; {basis}"
-        rows.append(
-            {
-                "statement_id": f"survey_{area}" + ("" if start else f"_{moment:%Y-%m-%d}"),
-                "source": "returns of municipalities: " + ", ".join(sorted(set(group["file"]))),
-                "refers_to_from": group["date"].min(),
-                "refers_to_to": group["date"].max(),
-                "subject": area,
-                "kind": ("range" if lower < upper else "value") if start else "later",
-                "lower": lower,
-                "upper": upper,
-                "note": note,
-            }
-        )
-    rows.sort(key=lambda row: row["statement_id"])
-    frame = pd.DataFrame(rows, columns=EVIDENCE)
-    frame[["weight", "reading", "replaces"]] = ["", "default", ""]
-    dates = dict.fromkeys(["said_on", "refers_to_from", "refers_to_to"], "datetime64[ns]")
-    counts = {"count_low": "Int64", "count_high": "Int64", "lower": float, "upper": float}
-    return frame.astype({**dates, **counts})
-
-
-def _area_backlog(area, answers, rest, reported, customers, weights):
-    """Return the lowest and highest backlog of an area and what its members were weighted by."""
-    counts = answers[form.COUNTS].astype(float)
-    known = counts["customers_transferred"].sum()
-    owed = counts["plans_out_of_date"] + counts["plans_never_made"]
-    sizes = reported.reindex(rest)
-    if customers is not None:
-        sizes = sizes.fillna(customers.reindex(rest))
-    total, basis = known + sizes.sum(skipna=False), "weighted by customers"
-    if len(rest) and customers is not None and area in customers.index:
-        total = float(customers[area])
-        if total < known:
-            found = f"{known:.0f} reported customers in {area}"
-            raise KokeiluError(f"{found}, more than the {total:.0f} that `customers` gives it.")
-    if not pd.isna(total):
-        low, slack = owed.sum(), total - known
-    elif weights is not None and weights.reindex([*answers.index, *rest]).notna().all():
-        size = weights.reindex(answers.index).where(counts["customers_transferred"] > 0, 0.0)
-        share = (owed / counts["customers_transferred"]).fillna(0.0)
-        low, slack = (size * share).sum(), weights.reindex(rest).sum()
-        total, basis = size.sum() + slack, "weighted by size, as customers are not known"
-    else:
-        missing = ", ".join(sizes.index[sizes.isna()])
-        advice = "Give `customers`, or `weights` for all members of the area."
-        raise KokeiluError(f"{area}: no customers or weight for {missing}. {advice}")
-    if total == 0:
-        return 0.0, 1.0, "no customers reported"
-    return float(low / total), float(min((low + slack) / total, 1.0)), basis
-
-
-def _trial_areas(municipalities):
-    """Return the `area_id` of each trial municipality, by code."""
-    trial = municipalities[municipalities["is_trial"].astype(int) == 1]
-    return trial.set_index("municipality")["area_id"]
-
-
-def response_rate(accepted, municipalities, weights=None):
-    """Count who has answered, by area and in total.
-
-    Parameters
-    ----------
-    accepted, municipalities : DataFrame
-        As for `to_evidence`.
-    weights : Series, optional
-        Customers or another measure of size by municipality.
-
-    Returns
-    -------
-    DataFrame
-        `area_id` (last row ``all``), number of `municipalities`, `answered` anything,
-        `answered_plans` (the counts of plans), and `share_weight`, the share of the weight that
-        those with plans hold (0-1; missing without `weights`).
-
-    """
-    frame = _trial_areas(municipalities).to_frame()
-    frame["answered"] = frame.index.isin(accepted["municipality"])
-    with_plans = accepted.loc[accepted["plans_valid"].notna(), "municipality"]
-    frame["answered_plans"] = frame.index.isin(with_plans)
-    frame["weight"] = float("nan")
-    if weights is not None:
-        frame["weight"] = weights.reindex(frame.index).astype(float)
-    frame["held"] = frame["weight"].where(frame["answered_plans"] | frame["weight"].isna(), 0.0)
-    frame["municipalities"] = 1
-    frame = pd.concat([frame, frame.assign(area_id="all")])
-    sums = frame.groupby("area_id").agg(lambda column: column.sum(skipna=False))
-    sums["share_weight"] = sums["held"] / sums["weight"]
-    names = ["municipalities", "answered", "answered_plans"]
-    return sums.astype(dict.fromkeys(names, int))[[*names, "share_weight"]].reset_index()
-
-
-def coverage(accepted, municipalities, themes=None):
-    """Count answers on the nine themes and the two interview rounds.
-
-    A municipality counts with its latest answer to each question.
-
-    Parameters
-    ----------
-    accepted, municipalities : DataFrame
-        As for `to_evidence`.
-    themes : DataFrame, optional
-        Columns `item_id` (``theme_1`` ...) and any texts to add, such as `text_en`.
-
-    Returns
-    -------
-    DataFrame
-        For each `item_id` (``theme_1`` to ``theme_9``, ``round_1``, ``round_2``) and `group`
-        (``trial``, and ``comparison`` outside the trials) the municipalities that said `yes`
-        and `no`, and those `unanswered`. Comparisons are counted once they have answered.
-
-    """
-    latest = accepted.sort_values(KEY).groupby("municipality")[[*THEMES, "round_done"]].last()
-    for number in (1, 2):
-        latest[f"round_{number}"] = latest["round_done"].ge(number).astype("Int64")
-    trial = _trial_areas(municipalities).index
-    groups = {"trial": trial, "comparison": latest.index.difference(trial)}
-    rows = []
-    for item in [*THEMES, "round_1", "round_2"]:
-        for group, codes in groups.items():
-            answers = latest[item].reindex(codes)
-            yes, no = int(answers.eq(1).sum()), int(answers.eq(0).sum())
-            rows.append((item, group, yes, no, len(codes) - yes - no))
-    table = pd.DataFrame(rows, columns=["item_id", "group", "yes", "no", "unanswered"])
-    return table if themes is None else table.merge(themes, on="item_id", how="left")

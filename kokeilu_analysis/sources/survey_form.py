@@ -174,7 +174,7 @@ def restore(text):
 def write_template(path, municipalities, format="xlsx", answers=None):
     """Write the form, one row for every trial municipality, and empty rows for comparisons.
 
-    The same arguments give the same bytes.
+    The same arguments give the same bytes. Returns `path`.
 
     Parameters
     ----------
@@ -189,11 +189,6 @@ def write_template(path, municipalities, format="xlsx", answers=None):
     answers : DataFrame, optional
         Rows already accepted by `survey.read_returns`, written in place of the empty rows of
         their municipalities, to send a return back for correction.
-
-    Returns
-    -------
-    Path
-        `path`.
 
     """
     rows = _rows(municipalities, answers)
@@ -216,13 +211,8 @@ def write_template(path, municipalities, format="xlsx", answers=None):
 def _rows(municipalities, answers):
     """Return the rows below the header: lists in the order of `COLUMNS`, None where empty."""
     trial = municipalities[municipalities["is_trial"].astype(int) == 1]
-    rows = pd.DataFrame(
-        {
-            "municipality": trial["municipality"],
-            "municipality_name": trial["municipality_name_fi"],
-            "area_id": trial["area_id"],
-        }
-    )
+    rows = trial.rename(columns={"municipality_name_fi": "municipality_name"})
+    rows = rows[["municipality", "municipality_name", "area_id"]]
     if answers is not None:
         rows = rows[~rows["municipality"].isin(answers["municipality"])]
         rows = pd.concat([rows, answers[NAMES]])
@@ -261,7 +251,6 @@ def _workbook(heads, rows, municipalities):
             cell.alignment = Alignment(wrap_text=True, vertical="top")
             cell.font = Font(bold=cell.row == 1)
     guide.column_dimensions["A"].width = guide.column_dimensions["B"].width = 70
-
     sheet = book.create_sheet(SHEET)
     lists = book.create_sheet(LISTS)
     for row in [*heads, *rows]:
@@ -404,12 +393,9 @@ def open_form(path):
     if content.startswith(b"PK"):
         return _open_workbook(file, content)
     if content.startswith(b"\xd0\xcf\x11\xe0") or path.suffix.lower() == ".xlsx":
-        raise DataError(
-            file,
-            "a file that is encrypted, in the old .xls format or no workbook",
-            "an .xlsx workbook without a password",
-            advice="Remove the password and save as Excel workbook (.xlsx).",
-        )
+        found = "a file that is encrypted, in the old .xls format or no workbook"
+        advice = "Remove the password and save as Excel workbook (.xlsx)."
+        raise DataError(file, found, "an .xlsx workbook without a password", advice=advice)
     return _open_text(file, content)
 
 
@@ -431,10 +417,8 @@ def _open_workbook(file, content):
     if sheet is None:
         found = "the sheets " + ", ".join(repr(title) for title in book.sheetnames)
         raise DataError(file, found, f"a sheet {SHEET!r}", advice="Rename the sheet of answers.")
-    cells = sheet.iter_rows(
-        max_row=min(sheet.max_row, ROW_LIMIT), max_col=min(sheet.max_column, COLUMN_LIMIT)
-    )
-    rows = [[_content(cell) for cell in row] for row in cells]
+    size = min(sheet.max_row, ROW_LIMIT), min(sheet.max_column, COLUMN_LIMIT)
+    rows = [[_content(c) for c in row] for row in sheet.iter_rows(max_row=size[0], max_col=size[1])]
     merged = [(area.coord, area.min_row, area.max_row) for area in sheet.merged_cells.ranges]
     return Grid(file, rows, merged, SHEET)
 
@@ -455,13 +439,13 @@ def _refuse_unsafe(file, content):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = archive.infolist()
         if any(part.flag_bits & 1 for part in parts):
-            refuse("an encrypted archive", "a workbook without a password", "Remove the password.")
+            refuse("an encrypted archive", "no password", "Remove the password.")
         if sum(part.file_size for part in parts) > SIZE_LIMIT:
             refuse("over 50 MB when unpacked", "a form of under 50 MB")
         if "xl/workbook.xml" not in archive.namelist():
             refuse("an archive without a workbook", "an .xlsx workbook", "Save it as .xlsx.")
         if any(part.filename.endswith("vbaProject.bin") for part in parts):
-            refuse("a workbook with macros", "a workbook without macros", "Save it as .xlsx.")
+            refuse("a workbook with macros", "none", "Save it as .xlsx.")
         for part in parts:
             if not part.filename.endswith((".xml", ".rels")):
                 continue
@@ -471,21 +455,17 @@ def _refuse_unsafe(file, content):
             if not part.filename.startswith("xl/worksheets/"):
                 continue
             cells = len(re.findall(rb"<(?:\w+:)?c[\s/>]", text))
-            for area in re.findall(rb'mergeCell\s[^>]*?ref="([^"]+)"', text):
+            for area in re.findall(rb"mergeCell\s[^<>]*?ref=[\"']([^\"']+)", text):
                 left, top, right, bottom = range_boundaries(area.decode())
                 cells += (right - left + 1) * (bottom - top + 1)
             if cells > CELL_LIMIT:
                 refuse(f"{cells} cells in {part.filename}", f"at most {CELL_LIMIT}")
-            filled = rb'<(?:\w+:)?c\s[^>]*?r="([A-Z]+)(\d+)"[^>]*(?<!/)>'
+            filled = rb"<(?:\w+:)?c\s[^<>]*?r=[\"']([A-Z]+)(\d+)[\"'][^<>]*(?<!/)>"
             for letters, row in re.findall(filled, text):
-                column = column_index_from_string(letters.decode())
+                place, column = (letters + row).decode(), column_index_from_string(letters.decode())
                 if int(row) > ROW_LIMIT or column > COLUMN_LIMIT:
-                    place = f"{letters.decode()}{row.decode()}"
-                    refuse(
-                        f"a value in cell {place}, far outside the form",
-                        f"values in the first {ROW_LIMIT} rows and {COLUMN_LIMIT} columns",
-                        "Move it to its row or delete it.",
-                    )
+                    limits = f"{ROW_LIMIT} rows and {COLUMN_LIMIT} columns"
+                    refuse(f"a value in cell {place}, far outside the form", limits, "Delete it.")
 
 
 def _open_text(file, content):
@@ -497,14 +477,12 @@ def _open_text(file, content):
     delimiter = max(";,\t", key=head.count)
     try:
         text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8-sig") + "?"
-        rows = list(csv.reader(io.StringIO(before, newline=""), delimiter=delimiter))
-        sign = content[error.start : error.start + 1]
+    except UnicodeDecodeError as error:  # its object is the content without byte-order mark
+        before = error.object[: error.start].decode("utf-8")
+        row, column = before.count("\n") + 1, before.rpartition("\n")[2].count(delimiter) + 1
+        sign = error.object[error.start : error.start + 1]
         found = f"{sign.decode('cp1252', 'replace')!r} in Latin-1 (byte 0x{sign.hex().upper()})"
-        raise DataError(
-            file, found, "text in UTF-8", row=len(rows), column=len(rows[-1]), advice=advice
-        ) from error
+        raise DataError(file, found, "text in UTF-8", row, column, advice) from error
     if "\0" in text:
         raise DataError(file, "binary content", "an .xlsx workbook or CSV", advice=advice)
     if delimiter == "\t":

@@ -1,0 +1,245 @@
+"""Bounds on the starting backlogs: known answers, later figures, bad input, speed."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from backlog_cases import AREAS, GROUPS, NOTHING, SIX, feasible, frame, letter, satisfies
+
+from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.methods.backlog import EmptySetError, FeasibleSet, compatible, readings
+
+# --- known answers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tolerance", "fewest"), [(0.0, 3), (0.01, 2), (0.025, 1)])
+def test_an_average_of_half_needs_this_many_areas_below_half(tolerance, fewest):
+    evidence = letter(mean=(0.5 - tolerance, 0.5 + tolerance))
+    for reading in ("few_any", "default"):
+        low, _ = feasible(evidence, reading=reading).bounds_count_below(0.5)
+        assert low == fewest
+
+
+def test_few_cannot_mean_two_if_the_average_is_exact():
+    clash = feasible(reading=["mean_exact", "few_2"])
+    assert [sorted(c) for c in clash.conflicts()] == [
+        sorted(["six", "smallest", "largest", "mean_exact", "few_2"])
+    ]
+    assert feasible(reading=["mean_exact", "few_3"]).conflicts() == []
+    assert feasible(reading="few_2").conflicts() == []
+
+
+def test_a_conflict_is_told_in_the_readers_words_and_stops_every_bound():
+    clash = feasible(reading="mean_exact+few_2")
+    said = clash.explain(clash.conflicts()[0], names={"KK17": "Seinäjoki–Ilmajoki"})
+    assert "at most 2 of the areas that had replied lie below 50 %" in said
+    assert "the mean of the areas that had replied is 50 %" in said
+    assert "Seinäjoki–Ilmajoki is the smallest reported, at 12.5 %" in said
+    for ask in (
+        lambda: clash.bounds({"KK01": 1.0}),
+        clash.bounds_area,
+        lambda: clash.bounds_count_below(0.5),
+        lambda: clash.bounds_quantile(0.5),
+        lambda: clash.sample(1),
+    ):
+        with pytest.raises(EmptySetError, match="at most 2 of") as caught:
+            ask()
+        assert len(caught.value.conflict) == 5
+
+
+def test_the_smallest_and_the_largest_bind_everyone_who_had_replied():
+    area = feasible().bounds_area().set_index("area_id")
+    assert area["bound_low"].min() == 0.125 and area["bound_high"].max() == 0.8
+    assert tuple(area.loc["KK17"]) == (0.125, 0.125)
+    assert tuple(area.loc["KK02"]) == (0.6, 0.8)
+    assert tuple(area.loc["KK01"]) == (0.8, 0.8)
+    some_replied = feasible(reading="few_any", replied=[*SIX, "KK17", "KK25"]).bounds_area()
+    some_replied = some_replied.set_index("area_id")
+    assert tuple(some_replied.loc["KK24"]) == (0.0, 1.0)
+    assert some_replied.loc["KK25", "bound_low"] >= 0.125
+
+
+def test_seven_known_areas_leave_this_room_for_the_eighteen_others():
+    # mean of 25 between 47.5 and 52.5 %: by hand, the others' sum lies between
+    # 25 · 0.475 − 0.8 − 0.125 − 5 · 0.8 and 25 · 0.525 − 0.8 − 0.125 − 5 · 0.6
+    others = [a for a in AREAS if a not in SIX and a != "KK17"]
+    low, high = feasible(reading="few_any").bounds(pd.Series(1.0, others))
+    assert low == pytest.approx(25 * 0.475 - 4.925, abs=1e-9)
+    assert high == pytest.approx(25 * 0.525 - 3.925, abs=1e-9)
+
+
+def test_a_known_area_at_the_threshold_is_neither_below_nor_above():
+    known = FeasibleSet.from_evidence(frame(("a", "A", "value", 0.5, 0.5)), ["A", "B"])
+    assert known.bounds_count_below(0.5) == (0, 1)
+    assert known.bounds_count_above(0.5) == (0, 1)
+    assert known.bounds_count_below(0.51) == (1, 2)
+
+
+def test_the_median_of_25_is_the_13th_smallest():
+    values = np.round(np.random.default_rng(3).uniform(size=25), 3)
+    rows = [(f"s{i}", a, "value", v, v) for i, (a, v) in enumerate(zip(AREAS, values, strict=True))]
+    exact = FeasibleSet.from_evidence(frame(*rows), AREAS)
+    assert exact.bounds_quantile(0.5) == pytest.approx((np.sort(values)[12],) * 2, abs=1e-9)
+    weights = pd.Series(np.r_[100.0, np.ones(24)], AREAS)
+    assert exact.bounds_quantile(0.5, weights) == pytest.approx((values[0],) * 2, abs=1e-9)
+
+
+def test_exact_figures_that_agree_to_the_last_digit_do_not_clash():
+    values = np.round(np.random.default_rng(8).uniform(size=25), 3)
+    rows = [(f"s{i}", a, "value", v, v) for i, (a, v) in enumerate(zip(AREAS, values, strict=True))]
+    mean = float(values.mean())
+    exact = FeasibleSet.from_evidence(
+        frame(*rows, ("m", "all", "mean", mean, mean, "areas")), AREAS
+    )
+    assert exact.conflicts() == []
+    assert exact.bounds(exact.weights()) == pytest.approx((mean, mean), abs=1e-9)
+    off = exact.with_statement(
+        {
+            "statement_id": "n",
+            "subject": "all",
+            "kind": "mean",
+            "weight": "areas",
+            "lower": mean + 1e-3,
+            "upper": 1.0,
+        }
+    )
+    assert ["m", "n"] in off.conflicts()
+
+
+def test_readings_come_with_default_first_and_swap_only_their_own_row():
+    assert readings(letter()) == ["default", "mean_exact", "by_cust", "few_2", "few_3", "few_any"]
+    says = feasible(reading="mean_exact").constraints().set_index("statement_id")
+    assert list(says.index) == ["six", "smallest", "largest", "few", "mean_exact"]
+    assert says.loc["few", "says"] == "fewer than half of the areas that had replied lie below 50 %"
+
+
+# --- later figures ----------------------------------------------------------------------------
+
+
+def test_a_later_figure_is_no_constraint_unless_asked():
+    later = pd.concat([letter(), frame(("april", "KK01", "later", 0.6, 0.7))])
+    assert feasible(later).bounds({"KK01": 1.0}) == (0.8, 0.8)
+    unchanged = feasible(later, include_later=True)
+    assert unchanged.conflicts() == [["largest", "april"]]
+    assert "taken as unchanged" in unchanged.explain(["april"])
+
+
+def test_66_per_cent_in_autumn_can_hold_without_any_change_if_customers_sit_in_large_cities():
+    observed = {"subject": "all", "lower": 0.655, "upper": 0.665, "weight": "customers"}
+    in_cities = pd.Series(np.where(np.isin(AREAS, SIX), 20_000.0, 4_000.0), AREAS)
+    answer = compatible(feasible(customers=in_cities), observed)
+    assert answer.compatible and answer.conflict is None
+    assert answer.low <= 0.665 and answer.high >= 0.655
+    seen = answer.witness @ in_cities / in_cities.sum()
+    assert 0.655 - 1e-9 <= seen <= 0.665 + 1e-9
+    assert satisfies(letter().head(5), AREAS, answer.witness.to_numpy()[None], groups=GROUPS).all()
+
+
+def test_66_per_cent_cannot_hold_unchanged_if_areas_are_equally_large():
+    observed = {"subject": "all", "lower": 0.655, "upper": 0.665, "weight": "customers"}
+    answer = compatible(feasible(customers=pd.Series(1.0, AREAS)), observed)
+    assert not answer.compatible and answer.witness is None
+    assert answer.high == pytest.approx(0.525, abs=1e-9)
+    assert sorted(answer.conflict) == ["mean", "observed"]
+
+
+# --- bad input --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (("x", "KK99", "value", 0.5, 0.5), "statement|KK99"),
+        (("x", "KK01;KK99", "range", 0.5, 0.6), "an area, several"),
+        (("x", "KK01;KK01", "order", NOTHING, NOTHING), "different areas"),
+        (("x", "KK01", "guess", 0.5, 0.5), "row x, column kind: found 'guess'"),
+        (("x", "KK01", "value", 60, 60), "found 60.*Divide a percentage by 100"),
+        (("x", "KK01", "value", -0.1, 0.5), "found -0.1, expected a share between 0 and 1"),
+        (("x", "KK01", "range", 0.7, 0.6), "found 0.7 > 0.6"),
+        (("x", "KK01", "value", NOTHING, NOTHING), "lower or upper as a share"),
+        (("x", "KK01", "value", "0,5", 0.5), "found 0,5, expected a number"),
+        (("x", "KK01", "range", 0.1, np.inf), "found inf, expected a number"),
+        (("x", "all", "mean", 0.5, 0.5), "'areas' or 'customers' for a mean"),
+        (("x", "all", "mean", 0.5, 0.5, "people"), "found 'people'"),
+        (("x", "all", "mean", 0.5, 0.5, "customers"), "needs `customers`"),
+        (("x", "six_cities", "smallest", 0.1, 0.1), "found 6 areas, expected one area"),
+        (("x", "KK01", "order", NOTHING, NOTHING), "lowest first"),
+        (("x", "all", "few_below", NOTHING, NOTHING), "the threshold as a share"),
+        (("x", "all", "few_below", NOTHING, 0.5, "", 0, 26), "at most 25"),
+        (("x", "all", "few_below", NOTHING, 0.5, "", 3, 2), "whole numbers in order"),
+        (("x", "all", "few_below", NOTHING, 0.5, "", 0, 2.5), "whole numbers in order"),
+        (("six", "KK01", "value", 0.8, 0.8), "found it twice"),
+        (("x", "KK01", "value", 0.8, 0.8, "", NOTHING, NOTHING, "mean_exact", "absent"), "absent"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_refused_with_its_place(row, message):
+    with pytest.raises(KokeiluError, match=message):
+        feasible(pd.concat([letter(), frame(row)]), reading="mean_exact")
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: feasible(reading="median"), "no reading 'median'.*mean_exact"),
+        (lambda: feasible(reading=["few_2", "few_3"]), "both replace statement few"),
+        (lambda: feasible(replied="most"), "'all', 'unknown' or a list"),
+        (lambda: feasible(replied=["KK99"]), "KK99"),
+        (lambda: feasible(replied=["KK01"]).bounds({}), "leaves KK17"),
+        (lambda: FeasibleSet.from_evidence(letter(), [*AREAS, "KK01"]), "each of them once"),
+        (lambda: FeasibleSet.from_evidence(letter(), AREAS, groups={"g": ["KK99"]}), "KK99"),
+        (lambda: FeasibleSet.from_evidence(letter().drop(columns="kind"), AREAS), "column kind"),
+        (lambda: feasible().bounds({"KK99": 1.0}), "KK99"),
+        (lambda: feasible().bounds({"KK01": np.nan}), "finite"),
+        (lambda: feasible().bounds_quantile(0.0), "q above 0"),
+        (lambda: feasible().bounds_quantile(0.5, {"KK01": -1.0}), "negative"),
+        (lambda: feasible().weights("customers"), "needs `customers`"),
+        (lambda: feasible().weights(among="five"), "no group 'five'"),
+        (lambda: feasible().contains({"KK01": 0.8}), "no value for area KK02"),
+        (
+            lambda: feasible().with_statement(
+                dict(statement_id="six", subject="KK01", kind="value", lower=0.8)
+            ),
+            "in the set already",
+        ),
+        (lambda: feasible(reading="by_cust", customers=pd.Series(-1.0, AREAS)), "-1.0 customers"),
+        (lambda: feasible(reading="by_cust", customers=pd.Series(0.0, AREAS)), "all zero"),
+        (lambda: feasible(reading="by_cust", customers=pd.Series(1.0, AREAS[1:])), "KK01"),
+        (lambda: feasible(letter().assign(said_on="spring")), "a date such as"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(ask, message):
+    with pytest.raises(KokeiluError, match=message):
+        ask()
+
+
+def test_a_bare_frame_without_optional_columns_is_enough():
+    bare = pd.DataFrame({"subject": ["A", "B"], "kind": ["value", "range"], "lower": [0.4, 0.1]})
+    given_set = FeasibleSet.from_evidence(bare, pd.DataFrame({"area_id": ["A", "B"]}))
+    assert given_set.bounds({"A": 1.0, "B": 1.0}) == pytest.approx((0.5, 1.4))
+    nothing = FeasibleSet.from_evidence(bare.head(0), ["A", "B"])
+    assert nothing.bounds({"A": 0.5, "B": 0.5}) == (0.0, 1.0) and nothing.conflicts() == []
+    assert issubclass(DataError, KokeiluError)
+
+
+def test_a_figure_told_later_does_not_show_that_the_area_had_replied_by_then():
+    dated = letter().head(4).assign(said_on="2021-04-15")
+    for told, lowest in (("2021-06-30", 0.0), ("2021-04-01", 0.125)):
+        reply = frame(("reply", "KK25", "range", 0.0, 0.9)).assign(said_on=told)
+        unknown = feasible(pd.concat([dated, reply]), replied="unknown")
+        assert unknown.bounds({"KK25": 1.0})[0] == pytest.approx(lowest, abs=1e-9)
+
+
+# --- speed ------------------------------------------------------------------------------------
+
+
+def test_bounds_of_every_reading_for_25_areas_take_seconds_not_minutes():
+    customers = pd.Series(np.random.default_rng(1).lognormal(8, 1, 25), AREAS)
+    feasible().bounds_area()  # imports the solver
+    began = time.process_time()
+    for reading in readings(letter()):
+        one = feasible(reading=reading, customers=customers)
+        one.bounds_area(), one.bounds_count_below(0.5), one.bounds_quantile(0.5)
+        for weights in ("areas", "customers"):
+            one.bounds(one.weights(weights))
+    assert time.process_time() - began < 5  # the aim is 2 s on an idle core

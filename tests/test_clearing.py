@@ -1,0 +1,259 @@
+"""Clearing rates, the work in the backlog, the split of customers, and COVID's share."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import clearing as c
+from kokeilu_analysis.methods.backlog import EmptySetError, FeasibleSet
+
+HELSINKI = ((0.8, 0.8), (0.6, 0.7), (1.0, 2.0))
+AREAS = [f"KK{i:02d}" for i in range(1, 26)]
+SIX = ["KK01", "KK02", "KK03", "KK06", "KK11", "KK20"]
+
+
+def letter(low=0.5, high=0.5, **more):
+    rows = [
+        ("six", "six", "range", 0.6, 0.8, ""),
+        ("mean", "all", "mean", low, high, "areas"),
+        ("smallest", "KK17", "smallest", 0.125, 0.125, ""),
+        ("largest", "KK01", "largest", 0.8, 0.8, ""),
+    ]
+    frame = pd.DataFrame(
+        rows, columns=["statement_id", "subject", "kind", "lower", "upper", "weight"]
+    )
+    return FeasibleSet.from_evidence(frame, AREAS, groups={"six": SIX}, **more)
+
+
+# --- rates and times --------------------------------------------------------------------------
+
+
+def test_helsinki_cleared_between_5_and_20_points_a_month_if_weeks_means_one_to_two_months():
+    low, high = c.rate_bounds(*HELSINKI, "constant_plans")
+    assert (low, high) == pytest.approx((0.05, 0.2))
+    low, high = c.rate_bounds(*HELSINKI, "constant_proportion")
+    assert (low, high) == pytest.approx((np.log(8 / 7) / 2, np.log(8 / 6)))
+
+
+def test_arrivals_add_to_what_was_cleared_and_leave_the_seen_course_alone():
+    low, high = c.rate_bounds(*HELSINKI, "constant_net", arrivals=(0.02, 0.1))
+    assert (low, high) == pytest.approx((0.07, 0.3))
+    plain, net = (c.months_until(0.125, *HELSINKI, m) for m in ("constant_plans", "constant_net"))
+    assert plain == net == pytest.approx((3.375, 13.5))
+
+
+def test_half_is_reached_after_these_months():
+    assert c.months_until("half", *HELSINKI, "constant_plans") == pytest.approx((2.0, 8.0))
+    low, high = c.months_until("half", *HELSINKI, "constant_proportion")
+    assert (low, high) == pytest.approx((np.log(2) / np.log(8 / 6), 2 * np.log(2) / np.log(8 / 7)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    ends=some.lists(some.floats(0.01, 1), min_size=4, max_size=4),
+    months=some.lists(some.floats(0.1, 6), min_size=2, max_size=2),
+    target=some.one_of(some.floats(0.01, 0.9), some.just("half")),
+    model=some.sampled_from(sorted(c.MODELS)),
+    seed=some.integers(0, 9999),
+)
+def test_no_course_inside_the_intervals_leaves_the_bounds(ends, months, target, model, seed):
+    start, later, months = sorted(ends[:2]), sorted(ends[2:]), sorted(months)
+    rng = np.random.default_rng(seed)
+    b0, b1, m = (rng.uniform(*pair, 400) for pair in (start, later, months))
+    rate = np.log(b0 / b1) / m if model == "constant_proportion" else (b0 - b1) / m
+    low, high = c.rate_bounds(start, later, months, model)
+    assert low - 1e-9 <= rate.min() and rate.max() <= high + 1e-9
+    goal = b0 / 2 if target == "half" else np.full(400, target)
+    way = np.log(b0 / goal) if model == "constant_proportion" else b0 - goal
+    with np.errstate(divide="ignore", invalid="ignore"):
+        time = np.where(way <= 0, 0.0, np.where(rate > 0, way / rate, np.inf))
+    low, high = c.months_until(target, start, later, months, model)
+    assert low <= time.min() * (1 + 1e-9) + 1e-9 and time.max() <= high * (1 + 1e-9) + 1e-9
+
+
+def test_time_has_no_limit_where_nothing_need_have_been_cleared():
+    seen = pd.DataFrame(
+        [("KK01", 0.7, 0.8, 0.6, 0.75, 1, 2)],
+        columns="area_id start_low start_high later_low later_high months_low months_high".split(),
+    )
+    table = c.clearing(seen)
+    assert list(table["model"]) == list(c.MODELS)
+    assert np.isinf(table["to_target_high"]).all() and np.isfinite(table["to_target_low"]).all()
+    assert table["note"].str.contains("no limit").all()
+    assert (c.clearing(seen.assign(later_high=0.65))["note"] == "").all()
+    assert c.months_until(0.5, (0.6, 0.6), (0.7, 0.7), (1, 1), "constant_plans") == (np.inf, np.inf)
+
+
+def test_months_between_uncertain_dates():
+    low, high = c.months_between(("2021-03-01", "2021-03-10"), ("2021-04-07", "2021-04-30"))
+    assert low * c.DAYS_A_MONTH == pytest.approx(28) and high * c.DAYS_A_MONTH == pytest.approx(60)
+    with pytest.raises(KokeiluError, match="5 days before"):
+        c.months_between(("2021-03-01", "2021-03-10"), ("2021-03-05", "2021-03-30"))
+
+
+def test_areas_at_helsinkis_rate():
+    bounds = pd.DataFrame(
+        {"area_id": ["A", "B"], "bound_low": [0.125, 0.6], "bound_high": [0.525, 0.8]}
+    )
+    months = c.months_at_rate(bounds, (0.05, 0.2), "constant_plans")
+    assert months["months_low"].tolist() == pytest.approx([0, 0.475 / 0.2])
+    assert months["months_high"].tolist() == pytest.approx([8, 13.5])
+    halves = c.months_at_rate(bounds, (np.log(2), np.log(2)), "constant_proportion", target=0.3)
+    assert halves["months_high"].tolist() == pytest.approx(
+        [np.log2(0.525 / 0.3), np.log2(0.8 / 0.3)]
+    )
+    assert np.isinf(c.months_at_rate(bounds, (0.0, 0.1), "constant_plans")["months_high"]).all()
+
+
+# --- work and customers -----------------------------------------------------------------------
+
+
+def test_work_in_plans_and_officer_months_by_hand():
+    bounds = pd.DataFrame({"area_id": ["A"], "bound_low": [0.5], "bound_high": [0.8]})
+    customers = pd.DataFrame({"area_id": ["A"], "customers_low": [1000], "customers_high": [2000]})
+    done = c.work(bounds, customers, (45, 60), 100.0, target=0.1, customers_per_officer=(100, 200))
+    row = done.iloc[0]
+    assert (row["plans_low"], row["plans_high"]) == pytest.approx((400, 1400))
+    assert (row["officer_months_low"], row["officer_months_high"]) == pytest.approx((3, 14))
+    assert (row["team_months_low"], row["team_months_high"]) == pytest.approx((0.3, 1.4))
+    more = c.work(bounds, customers, (45, 60), 100.0, 0.1, arrivals=(0.1, 0.1), months=(1, 2))
+    assert more["plans_low"].item() == pytest.approx(500)
+    assert more["plans_high"].item() == pytest.approx(1800)
+    with pytest.raises(KokeiluError, match="customers for area A"):
+        c.work(bounds, customers.assign(area_id="B"), (45, 60), 100.0)
+
+
+def test_the_split_of_customers_has_these_closed_form_ends():
+    u = pd.Series({"A": 100.0, "B": 300.0, "C": 600.0})
+    split = c.split_customers((230_000, 250_000), u, factor=1.5)
+    others = u.sum() - u
+    low = 230_000 * u / (u + 1.5 * others)
+    high = 250_000 * 1.5 * u / (1.5 * u + others)
+    assert split["customers_low"].to_numpy() == pytest.approx(low.to_numpy(), rel=1e-9)
+    assert split["customers_high"].to_numpy() == pytest.approx(high.to_numpy(), rel=1e-9)
+
+
+def test_an_area_without_unemployed_gets_no_customers():
+    split = c.split_customers((100, 120), pd.Series({"A": 0, "B": 5, "C": 5}), factor=2)
+    assert split.loc[0, ["customers_low", "customers_high"]].tolist() == [0, 0]
+    assert split.loc[1, "customers_high"] == pytest.approx(80)
+
+
+def test_a_published_figure_of_one_area_narrows_the_others():
+    u = pd.Series(np.random.default_rng(0).lognormal(8, 1, 25), AREAS)
+    wide = c.split_customers((230_000, 250_000), u, factor=1.5)
+    known = pd.DataFrame({"area_id": ["KK03"], "lower": [6_000], "upper": [6_500]})
+    middle = wide.loc[2, ["customers_low", "customers_high"]].mean()
+    known[["lower", "upper"]] = middle, middle
+    narrow = c.split_customers((230_000, 250_000), u, factor=1.5, known=known)
+    assert (narrow["customers_low"] >= wide["customers_low"] - 1e-6).all()
+    assert (narrow["customers_high"] <= wide["customers_high"] + 1e-6).all()
+    assert narrow.loc[0, "customers_high"] < wide.loc[0, "customers_high"] - 1
+    assert narrow.loc[2, ["customers_low", "customers_high"]].tolist() == pytest.approx(
+        [middle] * 2
+    )
+
+
+def test_figures_that_contradict_the_split_are_refused():
+    u = pd.Series({"A": 1.0, "B": 1.0})
+    known = pd.DataFrame({"area_id": ["A"], "lower": [90], "upper": [90]})
+    with pytest.raises(KokeiluError, match="factor of 2"):
+        c.split_customers((100, 100), u, 2, known)
+    with pytest.raises(KokeiluError, match="unknown area"):
+        c.split_customers((100, 100), u, 2, known.assign(area_id="C"))
+    with pytest.raises(KokeiluError, match="at least 1"):
+        c.split_customers((100, 100), u, 0.5)
+    with pytest.raises(KokeiluError, match="0 or more"):
+        c.split_customers((100, 100), -u, 2)
+
+
+# --- COVID ------------------------------------------------------------------------------------
+
+
+def test_the_same_effect_everywhere_leaves_at_least_three_eighths_of_an_average_of_half():
+    table = c.covid_share(letter()).set_index("assumption")
+    assert table.loc["same", "bound_high"] == pytest.approx(0.125, abs=1e-9)
+    assert table.loc["same", "rest_low"] == pytest.approx(0.375, abs=1e-9)
+    assert table.loc["none", "bound_high"] == pytest.approx(0.5, abs=1e-9)
+    assert table.loc["none", "rest_low"] == 0
+
+
+def test_a_factor_k_allows_the_smallest_backlog_to_grow_k_fold_elsewhere():
+    table = c.covid_share(letter(), factors=(1.5, 2.0, 3.0))
+    by_factor = table[table["assumption"] == "factor"].set_index("k")["bound_high"]
+    for k in by_factor.index:  # KK17 explains at most 12.5 points, each other k times as much
+        assert by_factor[k] == pytest.approx((0.125 + 24 * 0.125 * k) / 25, abs=1e-9)
+    assert table["bound_high"].is_monotonic_decreasing  # from the weakest assumption on
+    assert table["rest_low"].is_monotonic_increasing
+
+
+def test_random_divisions_never_leave_the_bounds():
+    rng = np.random.default_rng(4)
+    feasible, m = letter(0.475, 0.525), 20_000
+    due = pd.DataFrame({"area_id": AREAS, "lower": 0.1, "upper": 0.3})
+    table = c.covid_share(feasible, factors=(2.0,), due=due).set_index("assumption")
+    backlog = feasible.sample(m, seed=3).to_numpy()
+    shapes = {
+        "none": (backlog * rng.uniform(size=backlog.shape)),
+        "factor": rng.uniform(1, 2, backlog.shape),
+        "same": np.ones(backlog.shape),
+        "due": rng.uniform(0.1, 0.3, backlog.shape),
+    }
+    for assumption, shape in shapes.items():
+        most = (backlog / shape).min(axis=1, keepdims=True)  # the largest common multiple
+        if assumption == "due":
+            most = np.minimum(most, 1.0)
+        part = shape if assumption == "none" else shape * most * rng.uniform(size=(m, 1)) ** 0.1
+        assert (part <= backlog + 1e-9).all()
+        explained, rest = part.mean(axis=1), (backlog - part).mean(axis=1)
+        row = table.loc[assumption]
+        assert (
+            row["bound_low"] - 1e-9 <= explained.min()
+            and explained.max() <= row["bound_high"] + 1e-9
+        )
+        assert row["rest_low"] - 1e-9 <= rest.min() and rest.max() <= row["rest_high"] + 1e-9
+
+
+def test_weights_of_the_average_can_be_customers():
+    customers = pd.Series(np.where(np.isin(AREAS, SIX), 9.0, 1.0), AREAS)
+    feasible = letter(0.475, 0.525, customers=customers)
+    table = c.covid_share(feasible, feasible.weights("customers")).set_index("assumption")
+    low, high = feasible.bounds(feasible.weights("customers"))
+    assert table.loc["none", "rest_high"] == pytest.approx(high, abs=1e-9)
+    assert table.loc["same", "rest_low"] >= low - 0.125 - 1e-9
+
+
+# --- bad input --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: c.rate_bounds((80, 80), (60, 70), (1, 2), "constant_plans"), "start: found 80"),
+        (lambda: c.rate_bounds((0.8, 0.8), (0.7, 0.6), (1, 2), "constant_plans"), "later: found"),
+        (
+            lambda: c.rate_bounds((0.8, 0.8), (0.6, 0.7), (0, 2), "constant_plans"),
+            "months: found 0",
+        ),
+        (lambda: c.rate_bounds((0.8, 0.8), (0.6, 0.7), (1, 2), "linear"), "no clearing model"),
+        (lambda: c.months_at_rate(pd.DataFrame(), (0, 1), "constant_net"), "A net rate has model"),
+        (lambda: c.covid_share(letter(), {"KK99": 1.0}), "KK99"),
+        (
+            lambda: c.covid_share(
+                letter(), due=pd.DataFrame({"area_id": ["KK01"], "lower": [0.1], "upper": [0.2]})
+            ),
+            "for every area",
+        ),
+    ],
+)
+def test_wrong_input_is_refused(ask, message):
+    with pytest.raises(KokeiluError, match=message):
+        ask()
+
+
+def test_statements_that_clash_stop_the_covid_bounds():
+    with pytest.raises(EmptySetError, match="cannot all hold"):
+        c.covid_share(letter(0.9, 0.9))

@@ -1,0 +1,109 @@
+"""Whose reply narrows a bound most."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.backlog import EmptySetError, FeasibleSet
+from kokeilu_analysis.methods.replies import rank_replies
+
+COLUMNS = ["statement_id", "subject", "kind", "lower", "upper", "weight", "count_high"]
+
+
+def known(rows, areas, **more):
+    filled = [(f"s{i}", *row, *("", np.nan)[len(row) - 4 :]) for i, row in enumerate(rows)]
+    return FeasibleSet.from_evidence(pd.DataFrame(filled, columns=COLUMNS), areas, **more)
+
+
+@pytest.fixture
+def five():
+    rows = [
+        ("all", "mean", 0.45, 0.55, "areas"),
+        ("A", "range", 0.6, 0.8),
+        ("B", "smallest", 0.1, 0.1),
+        ("E", "range", 0.3, 0.4),
+        ("all", "few_below", np.nan, 0.5, "", 2),
+    ]
+    return known(rows, list("ABCDE"))
+
+
+WEIGHTS = pd.Series({"A": 0.1, "B": 0.2, "C": 0.4, "D": 0.2, "E": 0.1})
+
+
+def test_widths_equal_those_of_bounds_recomputed_with_the_reply_as_a_statement(five):
+    ranked = rank_replies(five, WEIGHTS, grid=7).set_index("area_id")
+    for area, row in ranked.iterrows():
+        widths = []
+        for value in np.linspace(row["bound_low"], row["bound_high"], 7):
+            reply = {"statement_id": "r", "subject": area, "kind": "value", "lower": value}
+            try:
+                low, high = five.with_statement(reply).bounds(WEIGHTS)
+            except EmptySetError:
+                low, high = np.nan, np.nan
+            widths.append(high - low)
+        assert row["width_best"] == pytest.approx(np.nanmin(widths), abs=1e-8)
+        assert row["width_worst"] >= np.nanmax(widths) - 1e-8
+        steps = (np.array(widths[1:]) + widths[:-1]) / 2
+        assert row["width_mean"] == pytest.approx(np.nanmean(steps), abs=1e-8)
+
+
+def test_the_worst_answer_between_the_grid_points_is_not_missed(five):
+    coarse = rank_replies(five, WEIGHTS, grid=2).set_index("area_id")["width_worst"]
+    fine = rank_replies(five, WEIGHTS, grid=41).set_index("area_id")["width_worst"]
+    assert coarse[fine.index].to_numpy() == pytest.approx(fine.to_numpy(), abs=1e-7)
+
+
+def test_a_reply_never_widens_and_a_known_area_teaches_nothing(five):
+    ranked = rank_replies(five, WEIGHTS).set_index("area_id")
+    assert (ranked[["gain_worst", "gain_best", "gain_mean"]] >= 0).all(axis=None)
+    assert (ranked["gain_best"] >= ranked["gain_mean"]).all()
+    assert (ranked["gain_mean"] >= ranked["gain_worst"]).all()
+    assert ranked.loc["B", "gain_best"] == 0
+
+
+def test_without_links_between_areas_a_reply_is_worth_its_weight_times_its_range():
+    apart = known([("A", "range", 0.2, 0.8), ("B", "range", 0.4, 0.5)], ["A", "B", "C"])
+    ranked = rank_replies(apart, {"A": 0.5, "B": 0.3, "C": 0.2})
+    assert ranked["area_id"].tolist() == ["A", "C", "B"]
+    for column in ("gain_worst", "gain_best", "gain_mean"):
+        assert ranked[column].tolist() == pytest.approx([0.3, 0.2, 0.03])
+
+
+def test_the_order_is_the_same_whatever_the_order_of_the_areas(five):
+    rows = [
+        ("all", "mean", 0.45, 0.55, "areas"),
+        ("A", "range", 0.6, 0.8),
+        ("B", "smallest", 0.1, 0.1),
+        ("E", "range", 0.3, 0.4),
+        ("all", "few_below", np.nan, 0.5, "", 2),
+    ]
+    turned = rank_replies(known(rows, list("EDCBA")), WEIGHTS)
+    pd.testing.assert_frame_equal(turned, rank_replies(five, WEIGHTS))
+
+
+def test_ranking_25_areas_with_the_letters_statements_takes_seconds():
+    areas, rng = [f"KK{i:02d}" for i in range(1, 26)], np.random.default_rng(1)
+    customers = pd.Series(rng.lognormal(8, 1, 25), areas)
+    rows = [
+        ("KK01;KK02;KK03;KK06;KK11;KK20", "range", 0.6, 0.8),
+        ("replied", "mean", 0.475, 0.525, "areas"),
+        ("KK17", "smallest", 0.125, 0.125),
+        ("KK01", "largest", 0.8, 0.8),
+        ("replied", "few_below", np.nan, 0.5),
+    ]
+    feasible = known(rows, areas, customers=customers)
+    began = time.process_time()
+    ranked = rank_replies(feasible, feasible.weights("customers"))
+    assert time.process_time() - began < 10
+    assert ranked["rank"].tolist() == list(range(1, 26))
+    assert ranked["gain_mean"].is_monotonic_decreasing and ranked["gain_mean"].iloc[0] > 0.01
+    unknown = [a for a in areas if a not in rows[0][0] and a != "KK17"]
+    assert ranked["area_id"].iloc[0] == customers[unknown].idxmax()
+
+
+def test_a_grid_without_both_ends_is_refused(five):
+    with pytest.raises(KokeiluError, match="at least 2"):
+        rank_replies(five, WEIGHTS, grid=1)
