@@ -75,19 +75,19 @@ def _parser():
 
 def _study(options):
     from kokeilu_analysis import run
+    from kokeilu_analysis.report import headline
 
-    progress = run.Progress(steps=len(run.notebooks()) + 2)
+    progress = run.Progress(steps=len(run.notebooks()) + 1)
     with progress.step("panel"):
         said = run.build()
-    run.run_notebooks(progress)
-    written = run.export(progress)
+    run.run_notebooks(progress)  # the last one exports the figures
     print()
-    for line in run.headline():
-        print(line)
+    for line in headline.headline():
+        print(f"- {line}")
     print(
         f"\nNotebooks: {paths.shown(paths.NOTEBOOKS)}/ (read them in order; `make lab` opens them)"
         f"\nResult tables: {paths.shown(paths.RESULTS)}/"
-        f"\nFigures: {paths.shown(paths.FIGURES)}/ ({len(written)} files in three languages)"
+        f"\nFigures: {paths.shown(paths.FIGURES)}/ (in Finnish, Swedish and English)"
         f"\nPanel: {paths.shown(paths.PANEL)} ({said})"
     )
 

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from kokeilu_analysis import paths, results, store
+from kokeilu_analysis import paths, store
 from kokeilu_analysis.errors import DataError, KokeiluError
 
 
@@ -62,12 +62,17 @@ def import_snapshots(folder, allow_unlisted=False):
     folder = Path(folder)
     for name in used:
         store.write_bytes(paths.SNAPSHOTS / name, (folder / name).read_bytes())
-    panel.write(built)
+    panel.write(built, paths.PROCESSED)
     return built
 
 
-def build():
+def build(allow_unlisted=False):
     """Build the panel from the snapshots if they are here, otherwise check the committed one.
+
+    Parameters
+    ----------
+    allow_unlisted : bool
+        As for `import_snapshots`; needed again for snapshots that were imported with it.
 
     Returns
     -------
@@ -76,9 +81,9 @@ def build():
     """
     from kokeilu_analysis.sources import datapackage, panel
 
-    if paths.SNAPSHOTS.is_dir() and any(paths.SNAPSHOTS.iterdir()):
-        built, _ = _built(paths.SNAPSHOTS)
-        panel.write(built)
+    if any(paths.SNAPSHOTS.glob("[!.]*")):  # what a file manager leaves is no snapshot
+        built, _ = _built(paths.SNAPSHOTS, allow_unlisted)
+        panel.write(built, paths.PROCESSED)
         return f"panel built from {paths.shown(paths.SNAPSHOTS)}: {len(built):,} cells"
     datapackage.verify(paths.PROCESSED, "panel")
     return "no snapshots here: the committed panel is used, its checksum is right"
@@ -93,8 +98,8 @@ def _built(folder, allow_unlisted=False):
         for e in datapackage.load(paths.RAW)["resources"]
         if e["path"].startswith(f"{paths.SNAPSHOTS.name}/")
     ]
-    measures, municipalities = facts.measures(), facts.municipalities()
-    changes, span = facts.boundary_changes(), design.load().panel
+    measures, municipalities = facts.measures(paths.RAW), facts.municipalities(paths.RAW)
+    changes, span = facts.boundary_changes(paths.RAW), design.load().panel
     snapshots = statfin.read_folder(
         folder, entries, measures, municipalities, changes, allow_unlisted
     )
@@ -160,10 +165,7 @@ def export(progress):
     from kokeilu_analysis.report import figures
 
     with progress.step(f"figures to {paths.shown(paths.FIGURES)}"):
-        written = figures.export()
-    for old in set(paths.FIGURES.glob("*")) - set(written):
-        old.unlink()  # a figure that the register no longer has
-    return written
+        return figures.export()
 
 
 def check():
@@ -193,29 +195,3 @@ def check():
             except DataError as error:
                 report.append((name, str(error)))
     return report
-
-
-def headline():
-    """Return the study's main numbers in plain words, from the result tables."""
-    from kokeilu_analysis.report import numbers
-
-    main = results.read("03_did").query("is_main").iloc[0]
-    said = {
-        "lower": "Unemployment fell more in the trial areas than in the control areas",
-        "higher": "Unemployment fell less, or rose more, in the trial areas than in the controls",
-        "unclear": "No difference between trial and control areas can be told from zero",
-    }[numbers.verdict(main.ci_low, main.ci_high)]
-    backlog = results.read("02_quantities").query("reading == 'default'").set_index("quantity")
-    lag = results.read("04_adjusted").set_index("spec")
-    mean, zero = backlog.loc["mean_of_areas"], lag.loc["sharp_zero_backlog"]
-    n, span = numbers.number, numbers.interval
-    return [
-        f"{said}: {n(main.estimate)} percentage points of the labour force "
-        f"(95% interval {span(main.ci_low, main.ci_high)}; {main.pre} against {main.post}; "
-        f"118 trial and 175 control municipalities, weighted by labour force).",
-        f"Starting backlog: {span(100 * mean.bound_low, 100 * mean.bound_high, 0)} per cent on "
-        "average over the areas as the letter says it; single areas are known only as ranges.",
-        f"Had the areas started without a backlog, the difference could be anything from "
-        f"{n(zero.bound_low)} to {n(zero.bound_high)} points: the reported ranges do not settle "
-        "even its sign.",
-    ]

@@ -85,6 +85,42 @@ def test_the_median_of_25_is_the_13th_smallest():
     assert exact.bounds_quantile(0.5, weights) == pytest.approx((values[0],) * 2, abs=1e-9)
 
 
+@pytest.mark.parametrize(("n", "most"), [(3, 1), (4, 1), (5, 2), (6, 2)])
+def test_fewer_than_half_is_this_many(n, most):
+    areas = list("ABCDEF")[:n]
+    few = FeasibleSet.from_evidence(frame(("f", "all", "few_below", NOTHING, 0.9)), areas)
+    assert few.bounds_count_below(0.9) == (0, most)
+    # as many as may lie below can be at zero, all others must reach the threshold
+    assert few.bounds(few.weights())[0] == pytest.approx(0.9 * (n - most) / n, abs=1e-9)
+
+
+def test_a_weighted_quantile_counts_weight_and_not_areas():
+    free = FeasibleSet.from_evidence(
+        frame(
+            ("a", "A", "range", 0.1, 0.3),
+            ("b", "B", "range", 0.4, 0.6),
+            ("c", "C", "value", 0.9, 0.9),
+        ),
+        ["A", "B", "C"],
+    )
+    weight = pd.Series({"A": 0.2, "B": 0.25, "C": 0.55})
+    assert free.bounds_quantile(0.5, weight) == pytest.approx((0.9, 0.9), abs=1e-9)
+    assert free.bounds_quantile(0.4, weight) == pytest.approx((0.4, 0.6), abs=1e-9)
+    assert free.bounds_quantile(0.2, weight) == pytest.approx((0.1, 0.3), abs=1e-9)
+    # a mean of 0.6 over A, B and C makes B high when A is low: B + A = 0.9
+    tied = free.with_statement(
+        {
+            "statement_id": "m",
+            "subject": "all",
+            "kind": "mean",
+            "weight": "areas",
+            "lower": 0.6,
+            "upper": 0.6,
+        }
+    )
+    assert tied.bounds_quantile(0.4, weight) == pytest.approx((0.6, 0.6), abs=1e-9)
+
+
 def test_exact_figures_that_agree_to_the_last_digit_do_not_clash():
     values = np.round(np.random.default_rng(8).uniform(size=25), 3)
     rows = [(f"s{i}", a, "value", v, v) for i, (a, v) in enumerate(zip(AREAS, values, strict=True))]

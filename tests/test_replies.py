@@ -56,6 +56,14 @@ def test_the_worst_answer_between_the_grid_points_is_not_missed(five):
     assert coarse[fine.index].to_numpy() == pytest.approx(fine.to_numpy(), abs=1e-7)
 
 
+def test_an_answer_in_the_middle_can_be_the_least_telling():
+    # A + B + C = 1.5: hearing A = 0 or 1 halves what B can be, hearing A = 0.5 teaches nothing
+    linked = known([("all", "mean", 0.5, 0.5, "areas")], ["A", "B", "C"])
+    row = rank_replies(linked, {"B": 1.0}, grid=2).set_index("area_id").loc["A"]
+    assert row["width_worst"] == pytest.approx(1.0, abs=1e-9)
+    assert row["width_best"] == pytest.approx(0.5, abs=1e-9)
+
+
 def test_a_reply_never_widens_and_a_known_area_teaches_nothing(five):
     ranked = rank_replies(five, WEIGHTS).set_index("area_id")
     assert (ranked[["gain_worst", "gain_best", "gain_mean"]] >= 0).all(axis=None)

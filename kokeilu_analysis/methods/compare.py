@@ -9,59 +9,9 @@ import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import estimates, inference
+from kokeilu_analysis.methods.frames import needs, ordered, unit_table, windowed
 
 CR3 = "cluster jackknife (CR3), t(G-1)"
-
-
-def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
-    """Return a unit × time matrix of the outcome and one row of facts per unit.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Long; `unit`, `time`, `outcome`, `treated` (0/1, constant by unit) and, where named,
-        `weights` and `cluster` (constant by unit) are column names.
-
-    Returns
-    -------
-    (DataFrame, DataFrame)
-        Matrix (units × times) and facts with columns ``treated``, ``weight``, ``cluster``.
-
-    Raises
-    ------
-    KokeiluError
-        A column is missing, a cell is missing or doubled, or a unit fact changes over time.
-    """
-    named = [c for c in (outcome, unit, time, treated, weights, cluster) if c is not None]
-    absent = [c for c in named if c not in frame.columns]
-    if absent:
-        raise KokeiluError(f"The frame has no column {absent[0]!r}; it has {list(frame.columns)}.")
-    doubled = frame.duplicated([unit, time])
-    if doubled.any():
-        row = frame[doubled].iloc[0]
-        raise KokeiluError(f"{unit} {row[unit]} has {time} {row[time]} twice; expected once.")
-    matrix = frame.pivot(index=unit, columns=time, values=outcome).sort_index().sort_index(axis=1)
-    if matrix.isna().to_numpy().any():
-        at, when = np.argwhere(matrix.isna().to_numpy())[0]
-        raise KokeiluError(
-            f"{outcome} of {unit} {matrix.index[at]} is missing at {matrix.columns[when]}; "
-            "expected a balanced panel. Drop the unit, aggregate, or bound the cell."
-        )
-    facts = {"treated": treated, "weight": weights, "cluster": cluster}
-    by_unit = frame.groupby(unit)
-    columns = {}
-    for name, column in facts.items():
-        if column is None:
-            columns[name] = 1.0 if name == "weight" else matrix.index
-            continue
-        if (by_unit[column].nunique(dropna=False) > 1).any():
-            changing = by_unit[column].nunique(dropna=False).idxmax()
-            raise KokeiluError(f"{column} of {unit} {changing} changes over time; expected one.")
-        columns[name] = by_unit[column].first().reindex(matrix.index)
-    facts = pd.DataFrame(columns, index=matrix.index)
-    if not set(facts["treated"].unique()) <= {0, 1}:
-        raise KokeiluError(f"{treated} holds {facts['treated'].unique()[:5]}; expected 0 and 1.")
-    return matrix, facts
 
 
 def did(frame, outcome, unit, time, treated, start, weights=None, cluster=None, level=0.95):
@@ -127,12 +77,18 @@ def two_by_twos(frame, outcome, unit, time, treated, baseline, windows, weights,
     -------
     DataFrame
         The estimate schema; ``spec`` = window/weights.
+
+    Raises
+    ------
+    KokeiluError
+        See `unit_table`; also when a month of a window has no rows, or a window does not begin
+        after the baseline.
     """
     tables = []
     for window in windows:
-        inside = frame[time].isin(baseline.months) | frame[time].isin(window.months)
+        inside = windowed(frame, time, baseline, window)
         for weight in weights:
-            row = did(frame[inside], outcome, unit, time, treated, window.first, weight, cluster)
+            row = did(inside, outcome, unit, time, treated, window.first, weight, cluster)
             spec = f"{window.name}/{weight or 'none'}"
             tables.append(row.assign(spec=spec, is_main=(window.name, weight) == main))
     return pd.concat(tables, ignore_index=True)
@@ -151,24 +107,26 @@ def variants(frame, outcome, unit, time, treated, checks, cluster):
     -------
     DataFrame
         The estimate schema, one row a check, ``spec`` = its name, ``note`` = its condition.
+
+    Raises
+    ------
+    KokeiluError
+        As in `two_by_twos`; also when a condition cannot be read or keeps nothing.
     """
     tables = []
     for check in checks:
-        kept = frame.query(check.keep) if check.keep else frame
-        months = check.baseline.months.union(check.post.months)
+        try:
+            kept = frame.query(check.keep) if check.keep else frame
+        except (NameError, SyntaxError, TypeError, ValueError) as error:
+            raise KokeiluError(
+                f"Check {check.spec}: cannot read {check.keep!r}: {error}."
+            ) from error
+        if kept.empty:
+            raise KokeiluError(f"Check {check.spec}: no row meets {check.keep!r}.")
+        inside = windowed(kept, time, check.baseline, check.post)
         weights = None if check.weights == "none" else check.weights
-        row = did(
-            kept[kept[time].isin(months)],
-            outcome,
-            unit,
-            time,
-            treated,
-            check.post.first,
-            weights,
-            cluster,
-        )
-        pre, post = check.baseline.text, check.post.text
-        tables.append(row.assign(spec=check.spec, note=check.keep, pre=pre, post=post))
+        row = did(inside, outcome, unit, time, treated, check.post.first, weights, cluster)
+        tables.append(row.assign(spec=check.spec, note=check.keep))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -179,6 +137,11 @@ def leave_one_out(frame, outcome, unit, time, treated, start, cluster, weights=N
     -------
     DataFrame
         ``area_id`` (the cluster left out), ``estimate``, sorted by estimate.
+
+    Raises
+    ------
+    KokeiluError
+        See `unit_table`; also when a group is empty without the cluster.
     """
     matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
     before, after = _periods(matrix, start)
@@ -204,6 +167,11 @@ def did_interval(frame, lower, upper, unit, time, treated, start, weights=None, 
     -------
     (float, float)
 
+    Raises
+    ------
+    KokeiluError
+        See `unit_table`; also when a lower end lies above its upper end.
+
     Examples
     --------
     >>> f = pd.DataFrame({"i": list("aabb"), "t": [0, 1] * 2, "d": [1, 1, 0, 0],
@@ -211,6 +179,8 @@ def did_interval(frame, lower, upper, unit, time, treated, start, weights=None, 
     >>> did_interval(f, "lo", "up", "i", "t", "d", 1)    # (7-4)-(4-2), (8-4)-(3-2)
     (1.0, 3.0)
     """
+    needs(frame, lower, upper, unit, time, treated)
+    ordered(frame, lower, upper, unit, time)
     ends = []
     for rising, falling in ((lower, upper), (upper, lower)):
         takes_rising = (frame[treated] == 1) == (frame[time] >= start)
@@ -247,14 +217,22 @@ def seasonal_change(frame, outcome, unit, time, first, last):
     KokeiluError
         The window does not cover whole years in the data of every unit.
     """
+    needs(frame, outcome, unit, time)
     season = frame[time].dt.month
     base = frame[(frame[time] >= first) & (frame[time] <= last)]
     counted = base.groupby([unit, base[time].dt.month])[outcome].agg(["mean", "count"])
-    units = frame[unit].nunique()
-    if len(counted) != 12 * units or counted["count"].nunique() != 1:
+    often = (
+        counted["count"]
+        .unstack(fill_value=0)
+        .reindex(index=frame[unit].unique(), columns=range(1, 13), fill_value=0)
+    )
+    uneven = often.ne(max(often.to_numpy().max(), 1))
+    if uneven.to_numpy().any():
+        at, month = np.argwhere(uneven.to_numpy())[0]
         raise KokeiluError(
-            f"The baseline {first:%YM%m}–{last:%YM%m} must hold every calendar month of all "
-            f"{units} units equally often."
+            f"The baseline {first:%YM%m}–{last:%YM%m} must hold every calendar month of every "
+            f"{unit} equally often; {often.index[at]} has month {month + 1} "
+            f"{often.iloc[at, month]} times."
         )
     keys = pd.MultiIndex.from_arrays([frame[unit], season])
     return frame.assign(change=frame[outcome] - counted["mean"].reindex(keys).to_numpy())
@@ -305,9 +283,10 @@ def event_study(
         change.to_numpy(), facts["treated"], facts["weight"], facts["cluster"], level
     )
     rows = _row(found, outcome, "event study", weights, before, after, facts)
+    pre = "" if base is None else "–".join(dict.fromkeys(map(_time_text, (based[0], based[-1]))))
     position = np.arange(len(matrix.columns)) - len(before)
     rows = pd.DataFrame(rows | {"event_month": position}, index=range(len(position)))
-    return estimates.table(rows.assign(post=[_time_text(t) for t in matrix.columns], pre=""))
+    return estimates.table(rows.assign(post=[_time_text(t) for t in matrix.columns], pre=pre))
 
 
 def event_interval(frame, lower, upper, time, treated, first, last, weights=None):
@@ -326,13 +305,32 @@ def event_interval(frame, lower, upper, time, treated, first, last, weights=None
     DataFrame
         `time`, ``bound_low``, ``bound_high``: the trial group's change from the same calendar
         months of the baseline minus the control group's, all hidden cells free of each other.
+
+    Raises
+    ------
+    KokeiluError
+        A column or an end is missing, a lower end lies above its upper end, the groups change
+        from one time to another, or the baseline is not of whole years.
     """
+    needs(frame, lower, upper, time, treated, weights)
     w = frame[weights] if weights else pd.Series(1.0, index=frame.index)
+    ordered(frame, lower, upper, time)
+    if not (frame[treated].isin([0, 1]).all() and (w > 0).all()):
+        raise KokeiluError(f"{treated} must be 0 or 1 and weights positive in every row.")
+    size = w.groupby([frame[treated], frame[time]]).sum().unstack(0)
+    moved = size.isna().any(axis=1) | ~np.isclose(size, size.iloc[0], rtol=1e-9).all(axis=1)
+    if moved.any():
+        raise KokeiluError(f"The groups at {_time_text(moved.idxmax())} are not those before it.")
     parts = frame[[time, treated]].assign(w=w, low=w * frame[lower], up=w * frame[upper])
     sums = parts.groupby([treated, time]).sum()
     ends = sums[["low", "up"]].div(sums["w"], axis=0)
     months = ends.index.get_level_values(time)
     in_base = (months >= first) & (months <= last)
+    per_month = ends[in_base].groupby([treated, months[in_base].month])["low"].count()
+    if len(per_month) != 24 or per_month.nunique() != 1:
+        raise KokeiluError(
+            f"The baseline {first:%YM%m}–{last:%YM%m} must hold every calendar month equally often."
+        )
     base = ends[in_base].groupby([treated, months[in_base].month]).mean()
 
     def change(arm, now, then):
@@ -362,7 +360,7 @@ def area_effects(frame, outcome, unit, time, treated, start, area, weights=None,
     DataFrame
         The estimate schema, one row per treated area.
     """
-    from scipy import stats
+    from scipy import special
 
     matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, area)
     before, after = _periods(matrix, start)
@@ -378,7 +376,7 @@ def area_effects(frame, outcome, unit, time, treated, start, area, weights=None,
     control_mean = sums.loc[0, "wd"].sum() / sums.loc[0, "w"].sum()
     controls, treated_areas = means.loc[0], means.loc[1]
     s = controls.std(ddof=1) * np.sqrt(1 + 1 / len(controls))
-    reach = stats.t(len(controls) - 1).ppf(0.5 + level / 2) * s
+    reach = special.stdtrit(len(controls) - 1, 0.5 + level / 2) * s
     estimate = treated_areas.to_numpy() - control_mean
     common = _row({}, outcome, "area change minus control mean", weights, before, after, facts)
     rows = {
@@ -405,6 +403,8 @@ def _periods(matrix, start):
 def _gap(change, facts):
     """Weighted mean change of the treated minus that of the controls."""
     arm = facts["treated"] == 1
+    if arm.all() or not arm.any():
+        raise KokeiluError("A comparison needs treated and control units; one group is empty.")
     means = [np.average(change[a], weights=facts.loc[a, "weight"]) for a in (arm, ~arm)]
     return float(means[0] - means[1])
 

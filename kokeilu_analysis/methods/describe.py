@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from kokeilu_analysis.errors import KokeiluError
+
 
 def group_means(frame, outcome, time, group, weights=None):
     """Return the weighted mean of the outcome by time and group.
@@ -11,8 +13,17 @@ def group_means(frame, outcome, time, group, weights=None):
     -------
     DataFrame
         Columns `time`, `group`, ``mean``, ``n_units``.
+
+    Raises
+    ------
+    KokeiluError
+        A value or a weight is missing: a mean of what is left would be of another group.
     """
     w = frame[weights] if weights else pd.Series(1.0, index=frame.index)
+    gaps = frame[outcome].isna() | w.isna()
+    if gaps.any():
+        row = frame[gaps].iloc[0]
+        raise KokeiluError(f"{outcome} or its weight is missing at {row[time]} in {row[group]}.")
     parts = pd.DataFrame(
         {time: frame[time], group: frame[group], "w": w, "wy": w * frame[outcome], "n_units": 1}
     )

@@ -8,6 +8,8 @@ import pandas as pd
 from kokeilu_analysis import paths
 from kokeilu_analysis.errors import DataError
 
+SECTIONS = ("panel", "trial", "windows", "event_study", "main", "lag", "robustness")
+
 
 @dataclass(frozen=True)
 class Window:
@@ -80,7 +82,8 @@ def load(path=paths.STUDY):
     Raises
     ------
     DataError
-        The file is not TOML, or a key is missing or not a month, window or choice.
+        The file is not TOML, a section is unknown, or a key is missing or not a month, window or
+        choice; windows that a comparison sets side by side must not overlap.
 
     Examples
     --------
@@ -94,6 +97,10 @@ def load(path=paths.STUDY):
         raise DataError(name, str(error), "a TOML file") from error
     except FileNotFoundError as error:
         raise DataError(name, "no such file", "the study's design") from error
+
+    for section in raw:
+        if section not in SECTIONS:
+            raise DataError(name, "a section nobody reads", ", ".join(SECTIONS), f"[{section}]")
 
     def get(section, key):
         try:
@@ -121,6 +128,12 @@ def load(path=paths.STUDY):
             )
         return Window(key, first, last)
 
+    def whole_number(section, key):
+        value = get(section, key)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise DataError(name, repr(value), "a year such as 2019", f"[{section}]", key)
+        return value
+
     windows = {k: window("windows", k, v) for k, v in raw.get("windows", {}).items()}
     for key in ("baseline", "first_year", "last_year"):
         if key not in windows:
@@ -130,40 +143,50 @@ def load(path=paths.STUDY):
         raise DataError(
             name, windows["baseline"].text, f"a window before {start:%YM%m}", row="[windows]"
         )
+    end = month("trial", "end", get("trial", "end"))
+    if end < start:
+        raise DataError(name, f"{end:%Y-%m}", f"{start:%Y-%m} or later", "[trial]", "end")
     post, weights = get("main", "post"), get("main", "weights")
     if post not in windows:
         raise DataError(name, post, f"one of {', '.join(windows)}", row="[main]", column="post")
+    if windows[post].first < start:
+        raise DataError(name, post, f"a window from {start:%YM%m} on", row="[main]", column="post")
     if weights not in ("none", "labour_force"):
         raise DataError(name, weights, "none or labour_force", row="[main]", column="weights")
     level = get("main", "level")
     if not isinstance(level, float) or not 0.5 < level < 1:
         raise DataError(name, level, "a level such as 0.95", row="[main]", column="level")
+    backlog = get("lag", "reference_backlog")
+    if not isinstance(backlog, list) or not all(
+        isinstance(b, int | float) and 0 <= b <= 1 for b in backlog
+    ):
+        raise DataError(
+            name, repr(backlog), "a list of shares from 0 to 1", "[lag]", "reference_backlog"
+        )
     variants = []
     for entry in raw.get("robustness", []):
         where = f"robustness {entry.get('spec', '?')}"
         unknown = set(entry) - {"spec", "keep", "weights", "baseline", "post"}
         if "spec" not in entry or unknown:
             raise DataError(
-                name, unknown or "no spec", "spec, keep, weights, baseline, post", where
+                name, unknown or "no spec", "spec, keep, weights, baseline, post", f"[{where}]"
             )
-        pre = entry.get("baseline")
-        later = entry.get("post")
-        variants.append(
-            Variant(
-                spec=entry["spec"],
-                keep=entry.get("keep", ""),
-                weights=entry.get("weights", weights),
-                baseline=window(where, "baseline", pre) if pre else windows["baseline"],
-                post=window(where, "post", later) if later else windows[post],
-            )
-        )
+        pair = {
+            key: window(where, key, entry[key]) if key in entry else windows[usual]
+            for key, usual in (("baseline", "baseline"), ("post", post))
+        }
+        if pair["post"].first <= pair["baseline"].last:
+            found = f"{pair['baseline'].text} against {pair['post'].text}"
+            raise DataError(name, found, "a baseline that ends before post", f"[{where}]", "post")
+        keep = entry.get("keep", "")
+        variants.append(Variant(entry["spec"], keep, entry.get("weights", weights), **pair))
     ends = [get("panel", "first_month"), get("panel", "last_month")]
     study = [get("event_study", "first_month"), get("event_study", "last_month")]
     return Design(
         panel=window("panel", "first_month", ends),
-        labour_force_year=int(get("panel", "labour_force_year")),
+        labour_force_year=whole_number("panel", "labour_force_year"),
         start=start,
-        end=month("trial", "end", get("trial", "end")),
+        end=end,
         windows=windows,
         event_study=window("event_study", "first_month", study),
         outcome=get("main", "outcome"),
@@ -171,6 +194,6 @@ def load(path=paths.STUDY):
         weights=weights,
         cluster=get("main", "cluster"),
         level=level,
-        reference_backlog=tuple(get("lag", "reference_backlog")),
+        reference_backlog=tuple(backlog),
         robustness=tuple(variants),
     )

@@ -11,6 +11,7 @@ changes d and n_g the sum of weights of cluster g, m_1 and m_0 the weighted mean
 """
 
 import numpy as np
+import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
 
@@ -34,6 +35,13 @@ def difference(change, treated, weights, clusters, level=0.95):
     -------
     dict of arrays, shape (k,) or scalars
         ``estimate``, ``se`` (CR3), ``se_cr1``, ``ci_low``, ``ci_high``, ``p``, ``n_clusters``.
+        When a whole group is one cluster nothing is left to estimate from without it: no
+        jackknife exists, and ``se``, interval and ``p`` are NaN.
+
+    Raises
+    ------
+    KokeiluError
+        An input is missing or of the wrong kind, a group is empty, or there are under 3 clusters.
 
     Examples
     --------
@@ -41,13 +49,13 @@ def difference(change, treated, weights, clusters, level=0.95):
     >>> r["estimate"], round(r["se_cr1"], 4)
     (np.float64(1.0), np.float64(1.1547))
     """
-    from scipy import stats
+    from scipy import special  # scipy.stats would take seconds to import
 
     change = np.asarray(change, dtype=float)
     single = change.ndim == 1
     d = change[:, None] if single else change
-    arm = np.asarray(treated).astype(bool)
     w = np.asarray(weights, dtype=float)
+    arm = _arms(treated)
     s, n, total, size = cluster_sums(d, arm, w, clusters)
     groups = n.shape[1]
     mean = total / size[:, None]
@@ -61,10 +69,10 @@ def difference(change, treated, weights, clusters, level=0.95):
     else:
         out = (total[:, None, :] - s) / left[:, :, None]
         cr3 = (groups - 1) / groups * (((out[1] - out[0]) - estimate) ** 2).sum(axis=0)
-    se, t = np.sqrt(cr3), stats.t(groups - 1)
-    reach = t.ppf(0.5 + level / 2) * se
+    se = np.sqrt(cr3)
+    reach = special.stdtrit(groups - 1, 0.5 + level / 2) * se
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * t.sf(np.abs(estimate / se))
+        p = 2 * special.stdtr(groups - 1, -np.abs(estimate / se))
     result = {
         "estimate": estimate,
         "se": se,
@@ -78,6 +86,16 @@ def difference(change, treated, weights, clusters, level=0.95):
     return result | {"n_clusters": groups}
 
 
+def _arms(treated):
+    """Return 0/1 as booleans; a missing value or a dose must not pass as treated."""
+    treated = np.asarray(treated)
+    wrong = ~np.isin(treated, (0, 1))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise KokeiluError(f"Treatment of unit {at} (from 0) is {treated[at]}; expected 0 or 1.")
+    return treated.astype(bool)
+
+
 def cluster_sums(d, arm, w, clusters):
     """Return weighted sums s (2, G, k), weights n (2, G), totals (2, k) and sizes (2,) by arm."""
     if len(d) != len(arm) or len(d) != len(w) or len(d) != len(clusters):
@@ -86,6 +104,9 @@ def cluster_sums(d, arm, w, clusters):
         raise KokeiluError("A change is missing or infinite; drop or bound the unit first.")
     if not (np.isfinite(w).all() and (w > 0).all()):
         raise KokeiluError("Weights must be positive numbers.")
+    unnamed = pd.isna(np.asarray(clusters, dtype=object))
+    if unnamed.any():
+        raise KokeiluError(f"Unit {int(np.argmax(unnamed))} (from 0) has no cluster.")
     labels, code = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
     if arm.all() or not arm.any():
         raise KokeiluError("A comparison needs treated and control units; one group is empty.")
@@ -137,7 +158,7 @@ def randomization(effects_by_unit, treated, clusters=None, draws=9999, seed=0, w
     (5.0, 0.1)
     """
     change = np.asarray(effects_by_unit, dtype=float)
-    arm = np.asarray(treated).astype(bool)
+    arm = _arms(treated)
     w = np.ones(len(change)) if weights is None else np.asarray(weights, dtype=float)
     clusters = np.arange(len(change)) if clusters is None else clusters
     s, n, total, size = cluster_sums(change[:, None], arm, w, clusters)

@@ -259,7 +259,9 @@ def values_f6(tables):
     early = gaps[gaps["month"] == gaps["month"].min() + pd.DateOffset(months=3)]
     last = gaps[gaps["month"] == gaps["month"].max()]
     early, last = (part.set_index("series") for part in (early, last))
+    shrinks = early.loc["without_laid_off", "bound_high"] < early.loc["unemployed", "bound_low"] / 2
     return {
+        "verdict": "mostly" if shrinks else "partly",
         "with_early": early.loc["unemployed", "bound_low"],
         "without_early_low": early.loc["without_laid_off", "bound_low"],
         "without_early_high": early.loc["without_laid_off", "bound_high"],

@@ -227,35 +227,47 @@ def stem(figure_id, lang):
     return f"{figure_id}_{lang}"
 
 
-def export(folder=paths.FIGURES, progress=None):
+def export(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
     """Export every figure in every language: SVG, PNG, PNG for slides, and CSV of what is drawn.
 
     Parameters
     ----------
     folder : path
-        Where to; a file that would not change is left untouched.
-    progress : callable, optional
-        Told each figure as it is done.
+        Where to; a file that would not change is left untouched, one that the register no longer
+        has is removed.
+    tables : path
+        Where the result tables are.
+    workers : int
+        Processes that draw side by side; the files do not depend on it.
 
     Returns
     -------
     list of Path
     """
-    written = []
-    for figure_id, entry in register().items():
-        for lang in numbers.LANGUAGES:
-            figure, drawn, said = draw(figure_id, lang)
-            slide, _, _ = draw(figure_id, lang, titled=True)
-            base = folder / stem(figure_id, lang)
-            png = image(figure, "png", said)
-            written.append(store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)))
-            written.append(store.write_bytes(base.with_suffix(".png"), png))
-            slide_path = base.with_name(base.name + "_esitys.png")
-            written.append(store.write_bytes(slide_path, image(slide, "png", said)))
-            if entry.get("readme") and lang == "en":
-                written.append(store.write_bytes(paths.README_FIGURES / f"{base.name}.png", png))
-        store.write_csv(folder / f"{figure_id}.csv", drawn)  # numbers have no language
-        written.append(folder / f"{figure_id}.csv")
-        if progress:
-            progress(figure_id)
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    todo = [(i, lang, folder, tables) for i in register() for lang in numbers.LANGUAGES]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        written = [
+            path for paths_ in pool.map(_export_one, *zip(*todo, strict=True)) for path in paths_
+        ]
+    for old in set(folder.glob("*")) - set(written):
+        old.unlink()
+    return written
+
+
+def _export_one(figure_id, lang, folder, tables):
+    figure, drawn, said = draw(figure_id, lang, tables)
+    slide, _, _ = draw(figure_id, lang, tables, titled=True)
+    base, png = folder / stem(figure_id, lang), image(figure, "png", said)
+    written = [
+        store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)),
+        store.write_bytes(base.with_suffix(".png"), png),
+        store.write_bytes(base.with_name(f"{base.name}_esitys.png"), image(slide, "png", said)),
+    ]
+    if lang == "en":  # numbers have no language: one table a figure
+        written.append(store.write_csv(folder / f"{figure_id}.csv", drawn))
+        if register()[figure_id].get("readme") and folder == paths.FIGURES:
+            store.write_bytes(paths.README_FIGURES / f"{base.name}.png", png)
     return written

@@ -44,12 +44,14 @@ def percent(value, decimals=1, lang="en"):
 
 
 def interval(low, high, decimals=1, lang="en"):
-    """Write a range; signs or not, the two ends cannot be misread.
+    """Write a range; signs or not, the two ends cannot be misread; equal ends are one number.
 
     >>> interval(0.6, 0.8, 1, "fi"), interval(-0.3, 1.7, 1, "fi"), interval(-0.3, 1.7)
     ('0,6–0,8', '−0,3\\xa0… 1,7', '−0.3 to 1.7')
     """
     low, high = number(low, decimals, lang), number(high, decimals, lang)
+    if low == high:
+        return low
     if MINUS not in low + high:
         return f"{low}{EN_DASH}{high}"
     return f"{low} to {high}" if lang == "en" else f"{low}{NO_BREAK}… {high}"

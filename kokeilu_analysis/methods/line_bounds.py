@@ -1,0 +1,397 @@
+r"""Extremes of a fitted line whose regressor is known only to lie in a polytope: exact, certified.
+
+Let b be any point of a polytope, D the centred effects, w weights that sum to one. With the
+moments m(b) = sum w b, c(b) = sum w D b and V(b) = sum w (b - m)^2 the least-squares slope is c/V
+and the fitted value at the reference backlog r is dbar + (r - m) c/V. Two facts make both global:
+
+* The fitted value does not change when b - r is stretched, so y = (b - r)/|m - r| turns it into
+  -+c(y)/V(y), again a linear function over the variance, and the polytope stays a polytope
+  in (y, z) with z = 1/|m - r| (the Charnes-Cooper transformation).
+* The largest value T of linear/variance is positive or not. If positive, c - T V is concave and
+  one convex quadratic programme per Dinkelbach step finds T, in general *inside* the box. If not,
+  c - T V is convex and T is attained at a vertex, which branch and bound finds.
+
+Both answers carry a proof: weak duality bounds how far any point can exceed the value returned.
+Sources: Charnes and Cooper 1962; Dinkelbach 1967; Mehrotra 1992 (interior point).
+"""
+
+import heapq
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+
+from ..errors import KokeiluError
+from .line_region import NEGLIGIBLE, Cone, excess, least_variance, linear, quadratic
+
+TARGET = 1e-10  # gap at which branch and bound stops
+MOST_NODES = 20_000
+FEW = 10  # ranges up to which all corners are tried
+TANGENTS = 9  # to the squared mean over a node
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """An attained extreme: value, the b that attains it, and how much any other b could add."""
+
+    value: float
+    point: np.ndarray
+    gap: float
+
+
+def slope_extreme(region, weights, centred):
+    """Return the largest slope over a region.
+
+    Parameters
+    ----------
+    region : kokeilu_analysis.methods.line_region.Region
+        Feasible; n columns.
+    weights : array of n
+        Sum to one; zero for auxiliary columns.
+    centred : array of n
+        Effects less their weighted mean, divided by the largest of them in size.
+
+    Returns
+    -------
+    Extreme
+        Infinite, with gap 0, when all b can coincide and the slope can be positive.
+
+    Examples
+    --------
+    >>> from kokeilu_analysis.methods.line_region import Region
+    >>> region = Region(np.array([0, 0.4, 1.0]), np.array([0, 0.6, 1.0]))
+    >>> round(float(slope_extreme(region, np.full(3, 1 / 3), np.array([-0.5, 0.0, 0.5])).value), 6)
+    1.0
+    """
+    return _over_choices(region, lambda part: _slope(part, weights, centred))
+
+
+def fitted_extreme(region, weights, centred, at):
+    """Return the largest fitted value at backlog `at`, less the mean effect; see `slope_extreme`.
+
+    Examples
+    --------
+    >>> from kokeilu_analysis.methods.line_region import Region
+    >>> region = Region(np.array([0, 0.4, 1.0]), np.array([0, 0.6, 1.0]))
+    >>> found = fitted_extreme(region, np.full(3, 1 / 3), np.array([-0.5, 0.0, 0.5]), 0.0)
+    >>> round(float(found.value), 6)
+    -0.460526
+    """
+    return _over_choices(region, lambda part: _fitted(part, weights, centred, at))
+
+
+def _over_choices(region, solve):
+    """Solve with the whole columns relaxed, then branch on those that are still open."""
+    order, heap, best = count(), [], None
+
+    def consider(part):
+        found = solve(part)
+        if found is not None:
+            heapq.heappush(heap, (-found.value - found.gap, next(order), part, found))
+
+    def beats(found):
+        return found is not None and (best is None or found.value > best.value)
+
+    consider(region)
+    while heap and (best is None or -heap[0][0] > best.value + max(TARGET, best.gap)):
+        _, number, part, found = heapq.heappop(heap)
+        open_columns = part.whole[part.upper[part.whole] > part.lower[part.whole]]
+        if not len(open_columns):
+            best = found if beats(found) else best
+            continue
+        chosen = _completed(part, found.point)
+        if chosen is None:
+            continue
+        inside = solve(chosen)
+        best = inside if beats(inside) else best
+        if number > MOST_NODES:
+            raise KokeiluError("The either-or statements leave too many cases to search.")
+        distance = np.abs(found.point[open_columns] % 1.0 - 0.5)
+        column = open_columns[np.argmin(distance)]
+        split = np.floor(min(found.point[column], part.upper[column] - 0.5))
+        below, above = part.upper.copy(), part.lower.copy()
+        below[column], above[column] = split, split + 1
+        consider(replace(part, upper=below))
+        consider(replace(part, lower=above))
+    if best is None or not heap or np.isinf(best.value):
+        return best
+    return replace(best, gap=max(best.gap, -heap[0][0] - best.value))
+
+
+def _completed(region, point):
+    """Return the region with its whole columns fixed at integers near `point`, or None."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    whole = region.whole
+    cost, integrality = np.zeros(len(point)), np.zeros(len(point))
+    cost[whole], integrality[whole] = 1 - 2 * (point[whole] % 1.0), 1
+    rows = np.vstack([region.rows, region.equal_rows])
+    least = np.append(np.full(len(region.limits), -np.inf), region.equal_limits)
+    stated = LinearConstraint(rows, least, np.append(region.limits, region.equal_limits))
+    box = Bounds(region.lower, region.upper)
+    answer = milp(cost, integrality=integrality, bounds=box, constraints=stated)
+    if answer.x is None:
+        return None
+    lower, upper = region.lower.copy(), region.upper.copy()
+    lower[whole] = upper[whole] = np.round(answer.x[whole])
+    return replace(region, lower=lower, upper=upper)
+
+
+def _slope(region, weights, centred):
+    best = region.extreme(weights * centred)
+    if best is None:
+        return None
+    if best[0] > NEGLIGIBLE and region.common_values(weights > 0) is not None:
+        return Extreme(np.inf, best[1], 0.0)
+    if -NEGLIGIBLE <= best[0] <= NEGLIGIBLE:
+        return Extreme(0.0, best[1], 0.0)
+    cone = Cone(region, weights, centred, 0.0)
+    if not len(cone.free):
+        return _single(cone, weights @ (centred * region.lower))
+    unit = np.eye(1, len(cone.mean), len(cone.free))[0]
+    start = cone.lift(best[1], 1.0)
+    if best[0] > 0:
+        return _largest_inside(cone, cone.slope, unit, start, None)
+    means = -region.extreme(-weights)[0], region.extreme(weights)[0]
+    return _largest_at_vertex(cone, cone.slope, unit, start, (1.0, 1.0), means)
+
+
+def _fitted(region, weights, centred, at):
+    furthest = region.extreme(weights)
+    if furthest is None:
+        return None
+    low, high = -region.extreme(-weights)[0] - at, furthest[0] - at
+    cone = Cone(region, weights, centred, at)
+    if not len(cone.free):
+        return _single(cone, -(low + high) / 2 * (weights @ (centred * region.lower)))
+    answers = []
+    if low <= NEGLIGIBLE and high >= -NEGLIGIBLE:  # b can average `at`: there the fit is the mean
+        level = region.with_rows(
+            np.vstack([weights, -weights]), [at + NEGLIGIBLE, NEGLIGIBLE - at]
+        ).extreme(0 * weights)
+        answers.append(Extreme(0.0, furthest[1] if level is None else level[1], 0.0))
+    for side, reach in ((1.0, high), (-1.0, -low)):
+        if reach <= NEGLIGIBLE:
+            continue
+        gain = -side * weights * centred
+        best = region.with_rows(-side * weights[None], [-side * at]).extreme(gain)
+        if best[0] > NEGLIGIBLE:
+            common = region.common_values(weights > 0)
+            if common is not None and max(side * (c - at) for c in common) > NEGLIGIBLE:
+                return Extreme(np.inf, best[1], 0.0)
+            answers.append(_fitted_inside(cone, side, best[1], reach))
+        elif best[0] >= -NEGLIGIBLE:
+            answers.append(Extreme(0.0, best[1], 0.0))
+        elif not answers:  # with both sides open, b could average `at` and none could lose
+            nearest = low if side > 0 else -high
+            start = cone.lift(best[1], side * (weights @ best[1] - at))
+            gain, norm, span = -side * cone.slope, side * cone.mean, (1 / reach, 1 / nearest)
+            answers.append(_largest_at_vertex(cone, gain, norm, start, span, (side,)))
+    return max(answers, key=lambda answer: answer.value)
+
+
+def _single(cone, gain):
+    """Return the extreme over one point, where b is known."""
+    b = cone.region.lower
+    variance = cone.weights @ (b - cone.weights @ b) ** 2
+    value = gain / variance if variance > NEGLIGIBLE else np.copysign(np.inf, gain)
+    return Extreme(float(value), b, 0.0)
+
+
+def _fitted_inside(cone, side, b, reach):
+    """Solve one side of `at` where the fit can exceed the mean effect."""
+    weights, at = cone.weights, cone.at
+    distance = side * (weights @ b - at)
+    if distance <= NEGLIGIBLE:  # move towards a point on the right side; the gain stays positive
+        other = cone.region.extreme(side * weights)[1]
+        gain = -side * weights * cone.centred
+        share = 0.5
+        while gain @ (b + share * (other - b)) <= 0:
+            share /= 2
+        b = b + share * (other - b)
+        distance = side * (weights @ b - at)
+    start = cone.lift(b, distance)
+    return _largest_inside(cone, -side * cone.slope, side * cone.mean, start, reach)
+
+
+def _largest_inside(cone, gain, norm, p, reach):
+    """Maximise gain @ p / p'Vp > 0 on norm @ p = 1 by Dinkelbach steps; `p` is a feasible start."""
+    variance = cone.variance
+    value = gain @ p / (p @ variance @ p)
+    for _ in range(60):
+        p, multipliers = quadratic(2 * value, -gain, cone, norm)
+        better = gain @ p / (p @ variance @ p)
+        if better <= value * (1 + 1e-14):
+            break
+        value = better
+    gradient = gain - 2 * value * (variance @ p)
+    over = gain @ p - value * (p @ variance @ p)
+    over += excess(gradient, p, multipliers, cone, norm, _largest_z(cone, value, reach))
+    gap = max(float(over), 0.0) / least_variance(cone, norm)
+    return Extreme(float(value), cone.point(p), gap)
+
+
+def _largest_z(cone, value, reach):
+    """Bound z = 1/|m - at| over points whose fit beats `value`: |m - at| sd(D)/sd(b) must do so."""
+    if reach is None:
+        return 1.0  # the slope's cone is cut at z = 1
+    flat = np.eye(1, len(cone.variance), len(cone.variance) - 1)[0]
+    sd_effects = np.sqrt(cone.weights @ cone.centred**2)
+    nearest = value * np.sqrt(max(least_variance(cone, flat), 0.0)) / sd_effects
+    return 1 / min(max(nearest, 1e-6), reach)
+
+
+def _largest_at_vertex(cone, gain, norm, p, span, means):
+    """Maximise gain @ p / p'Vp < 0 on norm @ p = 1 by branch and bound over vertices.
+
+    `span` is the interval of z, `means` that of norm-scaled m; one of the two is a single number,
+    the other is the pivot that is bisected beside the coordinates x = X/z.
+    """
+    size, pivot_is_z = len(p) - 1, span[1] > span[0]
+    ends_suffice = cone.region.is_box()
+    if ends_suffice and size <= FEW:
+        return _best_corner(cone, gain, norm)
+    p, value = _climb(cone, gain, norm, p)
+    floor = least_variance(cone, norm)
+    if (
+        floor <= NEGLIGIBLE
+    ):  # only a corner where all b coincide has no variance, and it is no rival
+        floor = p @ cone.variance @ p
+    order = count()
+    root = np.zeros(size), np.ones(size), *(span if pivot_is_z else means)
+    heap = [(-np.inf, next(order), root, None)]
+    nodes = 0
+    while heap:
+        bound = -heap[0][0]
+        if (bound <= TARGET * floor and nodes) or nodes >= MOST_NODES:
+            break
+        _, _, node, split = heapq.heappop(heap)
+        for child in [node] if split is None else _children(node, split, ends_suffice):
+            nodes += 1
+            solved = _relaxation(cone, gain, norm, value, child, pivot_is_z, means)
+            if solved is None:
+                continue
+            bound, candidate, split_child = solved
+            reached = gain @ candidate / (candidate @ cone.variance @ candidate)
+            if reached > value:
+                p, value = _climb(cone, gain, norm, candidate)
+            if bound > TARGET * floor:
+                heapq.heappush(heap, (-bound, next(order), child, split_child))
+    over = max(-heap[0][0], TARGET * floor) if heap else TARGET * floor
+    return Extreme(float(value), cone.point(p), float(over / floor))
+
+
+def _best_corner(cone, gain, norm):
+    """Try every corner of the box, which is quickest when few areas are ranges."""
+    size = len(norm) - 1
+    corners = np.ones((2**size, size + 1))
+    corners[:, :-1] = np.arange(2**size)[:, None] >> np.arange(size) & 1
+    corners /= (corners @ norm)[:, None]
+    variance = np.einsum("ij,jk,ik->i", corners, cone.variance, corners)
+    values = np.full(len(corners), -np.inf)
+    np.divide(corners @ gain, variance, out=values, where=variance > NEGLIGIBLE)
+    best = int(np.argmax(values))
+    return Extreme(float(values[best]), cone.point(corners[best]), 0.0)
+
+
+def _children(node, split, ends_suffice):
+    """Split a node at a coordinate (index, x) or at the middle of the pivot (None)."""
+    low, high, first, last = node
+    index, x = split
+    if index is None:
+        middle = (first + last) / 2
+        return [(low, high, first, middle), (low, high, middle, last)]
+    below, above = high.copy(), low.copy()
+    below[index], above[index] = (low[index], high[index]) if ends_suffice else (x, x)
+    return [(low, below, first, last), (above, high, first, last)]
+
+
+def _relaxation(cone, gain, norm, value, node, pivot_is_z, means):
+    """Bound gain @ p - value p'Vp over a node by a linear programme; value < 0.
+
+    y^2 is replaced by its concave envelope over {l z <= y <= u z, z1 <= z <= z2}, two planes, and
+    m^2 by tangents. Returns (bound, feasible p, where to split), or None if the node is empty.
+    """
+    from scipy.sparse import csc_array
+
+    low, high, first, last = node
+    size, weights = len(low), cone.weights
+    z1, z2 = (first, last) if pivot_is_z else (1.0, 1.0)
+    base = cone.frame[:, -1].copy()
+    span, floor = cone.frame[cone.free, np.arange(size)], base[cone.free]
+    left, right = floor + span * low, floor + span * high
+    far = np.where(np.abs(right) >= np.abs(left), right, left)
+    base[cone.free] = 0.0
+    fixed = weights @ base**2
+
+    # Columns: X, z, then s <= y^2's envelope for the free areas, then q >= m^2.
+    x, z, s, q = np.arange(size), np.full(size, size), np.arange(size + 1, 2 * size + 1), -1
+    one = np.ones(size)
+    entries, limits = [], []
+    for edge, at in ((far, z1), (left + right - far, z2)):
+        steep = (left + right) * at
+        tilt = steep * (edge - floor) - edge**2 * (z1 + z2)
+        entries += [(x, -steep * span), (z, tilt), (s, one)]
+        limits.append(-(edge**2) * z1 * z2)
+    entries += [(x, -one), (z, low), (x, one), (z, -high)]
+    limits.append(np.zeros(2 * size))
+    columns, data = (np.concatenate(part) for part in zip(*entries, strict=True))
+    lines = np.concatenate([x + size * block for block in (0, 0, 0, 1, 1, 1, 2, 2, 3, 3)])
+
+    own = cone.rows[2 * size + 1 :]
+    touch = np.array(means if pivot_is_z else np.linspace(first, last, TANGENTS))
+    few = np.zeros((len(touch) + 2 + len(own), 2 * size + 2))
+    few[: len(touch), : size + 1] = 2 * touch[:, None] * cone.mean
+    few[: len(touch), q] = -1.0
+    few[len(touch), : size + 1], few[len(touch) + 1, : size + 1] = cone.mean, -cone.mean
+    few[len(touch) + 2 :, : size + 1] = own
+    limits += [touch**2, [touch.max(), -touch.min()], np.zeros(len(own))]
+    some_lines, some_columns = np.nonzero(few)
+    rows = csc_array(
+        (
+            np.concatenate([data, few[some_lines, some_columns]]),
+            (
+                np.concatenate([lines, some_lines + 4 * size]),
+                np.concatenate([columns, some_columns]),
+            ),
+        ),
+        shape=(4 * size + len(few), 2 * size + 2),
+    )
+    equal, equal_limits = cone.equalities(norm)
+    equal = np.pad(equal, ((0, 0), (0, size + 1)))
+    bounds = np.zeros((2 * size + 2, 2))
+    bounds[x] = np.column_stack([low * z1, high * z2])
+    bounds[size] = z1, z2
+    bounds[s, 1] = far**2 * z2**2
+    bounds[q, 1] = max(np.square(means))
+    profit = np.concatenate([gain, -value * weights[cone.free], [value]])
+    profit[size] -= value * fixed * (z1 + z2)
+    solved = linear(-profit, rows, np.concatenate(limits), equal, equal_limits, bounds)
+    if solved is None:
+        return None
+    p, bound = solved[0][: size + 1], value * fixed * z1 * z2 - solved[1]
+    exact = gain @ p - value * (p @ cone.variance @ p)
+    if np.all(low == high):
+        return exact, p, None
+    y = floor * p[-1] + span * p[:-1]
+    errors = -value * weights[cone.free] * np.maximum(right * p[-1] - y, 0) * (y - left * p[-1])
+    widest = int(np.argmax(errors))
+    from_pivot = errors[widest] < bound - exact - errors.sum()
+    return bound, p, (None, None) if from_pivot else (widest, p[widest] / p[-1])
+
+
+def _climb(cone, gain, norm, p):
+    """Move from p to better and better vertices, each the best for the gradient at the last."""
+    equal, limits = cone.equalities(norm)
+    value = gain @ p / (p @ cone.variance @ p)
+    while True:
+        gradient = gain - 2 * value * (cone.variance @ p)
+        bounds = np.array([(0, None)] * len(p))
+        solved = linear(-gradient, cone.rows, np.zeros(len(cone.rows)), equal, limits, bounds)
+        if solved is None:
+            return p, value
+        candidate = solved[0]
+        better = gain @ candidate / (candidate @ cone.variance @ candidate)
+        if not better > value + 1e-15 * abs(value):
+            return p, value
+        p, value = candidate, better

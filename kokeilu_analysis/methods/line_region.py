@@ -1,0 +1,286 @@
+"""Where a backlog can be, as a polytope, and the two convex programmes solved over it.
+
+Homogeneous coordinates p = (X, z) describe b by b - at = (Y p)/z with 0 <= X <= z, so that
+stretching b - at is a step along z and every linear statement about b stays linear (Charnes and
+Cooper 1962). Linear programmes go to HiGHS; the quadratic ones have a diagonal matrix with a thin
+border, for which an interior point method (Mehrotra 1992) needs few lines and milliseconds.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..errors import KokeiluError
+
+NEGLIGIBLE = 1e-12  # of a backlog or an effect of size one; what is smaller counts as zero
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box and linear statements (rows @ b <= limits, and equalities) about n columns.
+
+    Columns are areas, and behind them perhaps auxiliary columns of weight zero. `whole` holds the
+    numbers of the columns that must be integers.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    rows: np.ndarray = None  # q by n
+    limits: np.ndarray = None
+    equal_rows: np.ndarray = None  # e by n
+    equal_limits: np.ndarray = None
+    whole: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+
+    def __post_init__(self):
+        for rows, limits in (("rows", "limits"), ("equal_rows", "equal_limits")):
+            if getattr(self, rows) is None:
+                object.__setattr__(self, rows, np.zeros((0, len(self.lower))))
+                object.__setattr__(self, limits, np.zeros(0))
+
+    def is_box(self):
+        """Tell whether nothing but the box restricts b."""
+        return not len(self.limits) and not len(self.equal_limits)
+
+    def with_rows(self, rows, limits):
+        """Return the smaller region in which rows @ b <= limits as well."""
+        return replace(
+            self, rows=np.vstack([self.rows, rows]), limits=np.append(self.limits, limits)
+        )
+
+    def extreme(self, direction):
+        """Return (largest direction @ b, an attaining b), or None when no b is feasible."""
+        if (self.lower > self.upper).any():
+            return None
+        if self.is_box():
+            point = np.where(direction > 0, self.upper, self.lower)
+            return float(direction @ point), point
+        bounds = np.column_stack([self.lower, self.upper])
+        solved = linear(
+            -direction, self.rows, self.limits, self.equal_rows, self.equal_limits, bounds
+        )
+        return None if solved is None else (float(direction @ solved[0]), solved[0])
+
+    def common_values(self, together):
+        """Return the interval of values that all columns of `together` can share, or None."""
+        others = ~together
+
+        def merged(rows):
+            return np.column_stack([rows[:, together].sum(axis=1), rows[:, others]])
+
+        region = Region(
+            np.append(self.lower[together].max(), self.lower[others]),
+            np.append(self.upper[together].min(), self.upper[others]),
+            merged(self.rows),
+            self.limits,
+            merged(self.equal_rows),
+            self.equal_limits,
+        )
+        first = np.eye(1, len(region.lower))[0]
+        low, high = region.extreme(-first), region.extreme(first)
+        return None if low is None or high is None else (-low[0], high[0])
+
+
+@dataclass(frozen=True)
+class Cone:
+    """A region in homogeneous coordinates around the backlog `at`, with the moments of the fit.
+
+    Of y = b - at stretched by z, `mean` @ p is the mean, `slope` @ p the covariance with the
+    centred effects and p' `variance` p the variance, all with `weights`, which sum to one.
+    """
+
+    region: Region
+    weights: np.ndarray
+    centred: np.ndarray
+    at: float
+    free: np.ndarray = field(init=False)  # columns that are not single points
+    frame: np.ndarray = field(init=False)  # Y, n by (free columns + 1)
+    rows: np.ndarray = field(init=False)  # rows @ p <= 0; the first 2 * free + 1 are the box
+    equal_rows: np.ndarray = field(init=False)  # equal_rows @ p == 0
+    mean: np.ndarray = field(init=False)
+    slope: np.ndarray = field(init=False)
+    variance: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        region, span = self.region, self.region.upper - self.region.lower
+        free = np.flatnonzero(span > 0)
+        size = len(free)
+        frame = np.zeros((len(span), size + 1))
+        frame[free, np.arange(size)] = span[free]
+        frame[:, -1] = region.lower
+        last = np.eye(1, size + 1, size)
+        box = np.vstack([-np.eye(size + 1), np.eye(size, size + 1)])
+        box[size + 1 :, -1] = -1
+
+        def homogeneous(rows, limits):
+            made = rows @ frame - limits[:, None] * last
+            return made[np.abs(made).max(axis=1, initial=0.0) > NEGLIGIBLE]
+
+        stated = homogeneous(region.rows, region.limits)
+        equal = homogeneous(region.equal_rows, region.equal_limits)
+        frame[:, -1] -= self.at
+        mean = self.weights @ frame
+        spread = frame - mean
+        values = {
+            "free": free,
+            "frame": frame,
+            "rows": np.vstack([box, stated]),
+            "equal_rows": equal,
+            "mean": mean,
+            "slope": (self.weights * self.centred) @ frame,
+            "variance": spread.T @ (self.weights[:, None] * spread),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def equalities(self, norm):
+        """Return independent rows and limits of the equalities, with norm @ p = 1 among them."""
+        if not len(self.equal_rows):
+            return norm[None], np.ones(1)
+        rows = np.vstack([self.equal_rows, norm])
+        left, sizes, right = np.linalg.svd(rows, full_matrices=False)
+        kept = sizes > 1e-10 * sizes[0]
+        return right[kept], left[-1, kept] / sizes[kept]
+
+    def point(self, p):
+        """Return the b of p, clipped to its box against rounding."""
+        b = self.at + self.frame @ p / p[-1]
+        return np.clip(b, self.region.lower, self.region.upper)
+
+    def lift(self, b, scale):
+        """Return p for the feasible point b, with z = 1/scale."""
+        low, high = self.region.lower[self.free], self.region.upper[self.free]
+        return np.append((b[self.free] - low) / (high - low), 1.0) / scale
+
+
+def linear(cost, rows, limits, equal_rows, equal_limits, bounds):
+    """Minimise cost @ x by HiGHS; return (x, lower bound proven by the duals) or None if empty."""
+    from scipy.optimize import linprog
+
+    solved = linprog(
+        cost,
+        A_ub=rows if len(limits) else None,
+        b_ub=limits if len(limits) else None,
+        A_eq=equal_rows if len(equal_limits) else None,
+        b_eq=equal_limits if len(equal_limits) else None,
+        bounds=bounds,
+        method="highs-ds",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    if solved.status == 2:
+        return None
+    if solved.status != 0:
+        raise KokeiluError(f"The linear programme for the bounds failed: {solved.message}")
+    prices, equal_prices = np.minimum(solved.ineqlin.marginals, 0), solved.eqlin.marginals
+    reduced = cost.copy()
+    bound = 0.0
+    if len(limits):
+        reduced = reduced - rows.T @ prices
+        bound += prices @ limits
+    if len(equal_limits):
+        reduced = reduced - equal_rows.T @ equal_prices
+        bound += equal_prices @ equal_limits
+    low, high = np.array(bounds, dtype=float).T
+    with np.errstate(invalid="ignore"):
+        corner = np.where(reduced > 0, reduced * low, reduced * high)
+    return solved.x, float(bound + np.where(reduced == 0, 0.0, corner).sum())
+
+
+def quadratic(curvature, vector, cone, norm):
+    """Minimise curvature p'Vp/2 + vector @ p over the cone on norm @ p = 1 by interior point.
+
+    Mehrotra's predictor-corrector. The matrix is diagonal in X but for a border of z, the mean and
+    the stated rows, so a step costs one small solve. Returns p and the multipliers of
+    (the rows, the equalities).
+    """
+    equal, limits = cone.equalities(norm)
+    rows, size = cone.rows, len(vector) - 1
+    own = rows[2 * size + 1 :]
+    upper = slice(size + 1, 2 * size + 1)
+    stated = slice(2 * size + 1, None)
+    span, base = cone.frame[cone.free, np.arange(size)], cone.frame[:, -1]
+    weights = cone.weights[cone.free]
+
+    several = np.vstack([own, equal])
+    border = np.column_stack([np.zeros(size), -cone.mean[:-1], several[:, :-1].T])
+    corner = np.zeros((border.shape[1],) * 2)
+    corner[0, 1:] = corner[1:, 0] = np.append(-cone.mean[-1], several[:, -1])
+    corner[1, 1] = 1 / curvature
+    marked = np.arange(2, 2 + len(own))
+
+    p = np.linalg.lstsq(equal, limits, rcond=None)[0]
+    slack, price = np.maximum(-rows @ p, 1.0), np.ones(len(rows))
+    equal_price = np.zeros(len(limits))
+    best = np.inf, 0, p, price, equal_price
+    for number in range(100):
+        dual = curvature * (cone.variance @ p) + vector + rows.T @ price + equal.T @ equal_price
+        primal, balance = rows @ p + slack, equal @ p - limits
+        middle = slack @ price / len(rows)
+        primal[np.abs(primal) < 1e-14 * (1 + np.abs(p).max())] = 0.0  # rounding, not error
+        error = max(middle, *(np.abs(part).max() for part in (dual, primal, balance)))
+        if error < best[0]:
+            best = error, number, p, price, equal_price
+        if error < 1e-15 or number > best[1] + 4:  # rounding, not the method, sets the limit now
+            break
+        ratio = price / slack
+        inner = curvature * weights * span**2 + ratio[:size]
+        across = curvature * weights * span * base[cone.free]
+        diagonal = inner + ratio[upper]
+        border[:, 0] = across - ratio[upper]
+        corner[0, 0] = curvature * (cone.weights @ base**2) + ratio[size]
+        corner[marked, marked] = -1 / ratio[stated]
+        small = corner - border.T @ (border / diagonal[:, None])
+        # Written out, so that the large numbers of areas at their upper limit cancel exactly.
+        shared = (ratio[upper] * (inner + 2 * across) - across**2) / diagonal
+        small[0, 0] = corner[0, 0] + shared.sum()
+
+        target, ds, dprice = price * slack, 0.0, 0.0
+        try:
+            for corrected in (False, True):
+                if corrected:
+                    reach = min(_longest(slack, ds), _longest(price, dprice))
+                    ahead = (slack + reach * ds) @ (price + reach * dprice) / len(rows)
+                    target = target + ds * dprice - (ahead / middle) ** 3 * middle
+                push = (price * primal - target) / slack
+                first = -dual - rows[: 2 * size + 1].T @ push[: 2 * size + 1]
+                second = np.concatenate(
+                    [first[-1:], [0.0], -push[stated] / ratio[stated], -balance]
+                )
+                edge = np.linalg.solve(small, second - border.T @ (first[:-1] / diagonal))
+                pull = first[:-1] - border[:, 1:] @ edge[1:]
+                dp = np.append((pull - border[:, 0] * edge[0]) / diagonal, edge[0])
+                ds = -rows @ dp
+                ds[upper] = -(pull - (inner + across) * edge[0]) / diagonal
+                ds -= primal
+                dprice = -(target + price * ds) / slack
+                dprice[stated] = edge[marked]
+                ds[stated] = -(target + slack * dprice)[stated] / price[stated]
+        except np.linalg.LinAlgError:
+            break
+        if not np.isfinite(dp).all():
+            break
+        reach = 0.995 * min(_longest(slack, ds), _longest(price, dprice))
+        p, equal_price = p + reach * dp, equal_price + reach * edge[2 + len(own) :]
+        slack, price = slack + reach * ds, price + reach * dprice
+    return best[2], best[3:]
+
+
+def _longest(value, change):
+    """Return the longest step in [0, 1] that keeps value + step * change at or above zero."""
+    falling = change < 0
+    return min(1.0, (-value[falling] / change[falling]).min()) if falling.any() else 1.0
+
+
+def excess(gradient, p, multipliers, cone, norm, largest_z):
+    """Bound gradient @ (q - p) over the cone's points q with z <= largest_z (weak duality)."""
+    price, equal_price = multipliers
+    equal, limits = cone.equalities(norm)
+    rest = gradient - cone.rows.T @ price - equal.T @ equal_price
+    bound = -price @ (cone.rows @ p) + equal_price @ (limits - equal @ p)
+    return float(bound + np.maximum(-rest * p, rest * (largest_z - p)).sum())
+
+
+def least_variance(cone, norm):
+    """Return a proven lower bound of p'Vp on norm @ p = 1."""
+    p, multipliers = quadratic(2.0, np.zeros(len(norm)), cone, norm)
+    over = excess(-2 * cone.variance @ p, p, multipliers, cone, norm, p[-1] + 1.0)
+    return float(p @ cone.variance @ p - max(over, 0.0))
