@@ -1,4 +1,4 @@
-"""The command line: kokeilu study | import | build | notebooks | export | check."""
+"""The command line: kokeilu study | import | build | notebooks | export | check | survey."""
 
 import argparse
 import sys
@@ -70,6 +70,25 @@ def _parser():
         action="store_true",
         help="write the present checksums into data/raw/datapackage.json after a meant change",
     )
+    survey = commands.add_parser("survey", help="the form to municipalities and their returns")
+    actions = survey.add_subparsers(required=True, metavar="ACTION")
+    sub = actions.add_parser(
+        "template",
+        help="write the form: workbook with lists and instructions, or CSV",
+        description="Writes the form that asks municipalities for their plan backlog, in Finnish "
+        "and Swedish; the ending .xlsx or .csv of FILE decides the form.",
+    )
+    sub.add_argument("file", metavar="FILE", nargs="?", default="kokeilu-lomake.xlsx")
+    sub.set_defaults(run=_survey_template)
+    sub = actions.add_parser(
+        "read",
+        help="check filled forms, keep what is sound, name every problem by its cell",
+        description="Checks returns, adds the accepted rows to data/raw/survey_returns.csv and "
+        "lists every problem with its cell. Accepted rows of a partly faulty file are kept. "
+        "`kokeilu study` then uses them as evidence.",
+    )
+    sub.add_argument("files", metavar="FILE", nargs="+")
+    sub.set_defaults(run=_survey_read)
     return parser
 
 
@@ -130,6 +149,22 @@ def _check(options):
     wrong = [name for name, said in report if said not in ("right", "not here (optional)")]
     if wrong:
         raise KokeiluError(f"{len(wrong)} of {len(report)} files are not as described.")
+
+
+def _survey_template(options):
+    from kokeilu_analysis import run
+
+    print(f"{run.survey_template(options.file)}: send it out, then `kokeilu survey read FILE…`.")
+
+
+def _survey_read(options):
+    from kokeilu_analysis import run
+
+    accepted, kept, problems = run.survey_read(options.files)
+    for row in problems.itertuples():
+        print(f"{row.file} {row.cell}: found {row.found}, expected {row.expected}. {row.advice}")
+    print(f"{accepted} rows accepted, {kept} kept in all, {len(problems)} problems.")
+    return 1 if len(problems) else 0
 
 
 if __name__ == "__main__":

@@ -168,6 +168,33 @@ def export(progress):
         return figures.export()
 
 
+def survey_template(path):
+    """Write the form to municipalities; return the path as readers see it."""
+    from kokeilu_analysis.sources import facts, survey_form
+
+    path = Path(path)
+    if path.suffix not in (".xlsx", ".csv"):
+        raise DataError(path.name, f"ending {path.suffix or 'none'}", ".xlsx or .csv")
+    survey_form.write_template(path, facts.treatment(), format=path.suffix[1:])
+    return paths.shown(path)
+
+
+def survey_read(files):
+    """Check returns and keep the accepted rows.
+
+    Returns
+    -------
+    (int, int, DataFrame)
+        Rows accepted now, rows kept in all, problems (file, cell, found, expected, advice).
+    """
+    from kokeilu_analysis.sources import datapackage, facts, survey
+
+    returns = survey.read_returns(files, facts.treatment())
+    saved = survey.save_returns(returns, paths.RAW)
+    datapackage.describe(paths.RAW, "survey_returns")
+    return len(returns.accepted), len(saved.accepted), saved.problems
+
+
 def check():
     """Check the data folders against their descriptions.
 

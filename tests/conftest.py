@@ -65,6 +65,7 @@ def template(tmp_path_factory):
         path = study.delivered / entry["path"].removeprefix("statfin/")
         if path.exists():
             entry["hash"] = f"sha256:{store.sha256(path)}"
+            entry["bytes"] = path.stat().st_size
     (study.raw / datapackage.DESCRIPTOR).write_text(json.dumps(package), encoding="utf-8")
     study.processed.mkdir()
     shutil.copy(paths.PROCESSED / datapackage.DESCRIPTOR, study.processed)

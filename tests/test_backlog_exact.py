@@ -119,6 +119,26 @@ def test_counts_and_medians_equal_those_of_exhaustive_search(seed):
     assert low < 1e-4 or numbers_below(low - 1e-4, 1e-5)[1] < 2
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_weighted_quantiles_equal_those_of_exhaustive_search(seed):
+    rng = np.random.default_rng(200 + seed)
+    areas, _, customers, evidence = truths(rng, 3)
+    given_set = FeasibleSet.from_evidence(evidence, areas, customers)
+    share, q = (customers / customers.sum()).to_numpy(), 0.5
+
+    def least_weight_below(x):
+        weights = [1.0]
+        for below in itertools.product([0.0, 1.0], repeat=3):
+            at_most = [(-np.eye(3)[i], -x) for i in range(3) if not below[i]]
+            if len(corners(evidence, areas, customers, at_most)):
+                weights.append(share @ below)
+        return min(weights)
+
+    _, high = given_set.bounds_quantile(q, customers)
+    assert least_weight_below(high - 1e-4) < q
+    assert high > 1 - 1e-4 or least_weight_below(high + 1e-4) >= q - 1e-5
+
+
 def test_unknown_repliers_give_the_union_over_all_sets_of_repliers():
     areas, groups = list("ABCDE"), {"pair": ["A", "B"]}
     evidence = frame(

@@ -141,7 +141,11 @@ def load(path=paths.STUDY):
     start = month("trial", "start", get("trial", "start"))
     if windows["baseline"].last >= start:
         raise DataError(
-            name, windows["baseline"].text, f"a window before {start:%YM%m}", row="[windows]"
+            name,
+            windows["baseline"].text,
+            f"a window before {start:%YM%m}",
+            row="[windows]",
+            column="baseline",
         )
     end = month("trial", "end", get("trial", "end"))
     if end < start:

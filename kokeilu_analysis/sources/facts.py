@@ -161,6 +161,14 @@ def boundary_changes(folder=paths.RAW):
     return datapackage.read(folder, "boundary_changes")
 
 
+def customers_at_start(folder=paths.RAW):
+    """Return what was published of the customers moved to each area; ``all`` is the total."""
+    frame = datapackage.read(folder, "customers_at_start")
+    file = _file(folder, "customers_at_start")
+    _refuse(frame, frame["lower"] > frame["upper"], "lower", "no more than upper", file)
+    return frame
+
+
 def themes(folder=paths.RAW):
     """Return the nine themes, two interview rounds and the observations of the letter."""
     return datapackage.read(folder, "interview_themes")

@@ -5,8 +5,10 @@ or the answer of the table's own interface in its ``json`` format. Reading ends 
 whose every cell has been checked; what is wrong is named by file, row and column.
 """
 
+import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import zlib
@@ -23,7 +25,7 @@ AREA_COLUMN, MONTH_COLUMN = "alue", "kuukausi"
 HIDDEN_MARK = "..."  # how the table prints a count it keeps secret; the CSV forms leave it empty
 HIDDEN_LOWER, HIDDEN_UPPER = 1, 4  # the secrecy rule: counts 1-4 are not printed, 0 and 5+ are
 NO_MUNICIPALITY = {"KU199", "KUJOU"}  # vacancies that belong to no municipality
-AREA_PATTERN = r"SSS|(KU|SK|ELY)(\d{2,3}|JOU?)|MK(\d{2}|JO)"  # JO: belongs to no place
+AREA_PATTERN = r"SSS|(KU|SK|ELY)([0-9]{2,3}|JOU?)|MK([0-9]{2}|JO)"  # JO: belongs to no place
 RESTORE = "Restore the file from its source, or fetch it again."
 
 
@@ -108,12 +110,13 @@ def read_folder(folder, resources, measures, municipalities, changes, allow_unli
         if digest != entry["hash"] and not allow_unlisted:
             raise DataError(
                 path.name,
-                f"SHA-256 {digest[7:19]}…",
-                f"{entry['hash'][7:19]}… as described in data/raw/datapackage.json",
+                f"SHA-256 {digest[7:19]}… ({path.stat().st_size:,} bytes)",
+                f"{entry['hash'][7:19]}… ({entry['bytes']:,} bytes) as described in "
+                "data/raw/datapackage.json",
                 row="not known",
                 column="not known",
-                advice="The content passes the other checks, so a value was changed where no sum "
-                f"or second file can tell which. {RESTORE} For a newer table state add "
+                advice="The content passes the other checks, so what was changed or cut off "
+                f"lies where no sum or second file can tell. {RESTORE} For a newer table state add "
                 "--allow-unlisted.",
             )
     return ordered
@@ -138,23 +141,25 @@ def read_csv(path, vintage, measures, known, mergers):
     columns = header.split(",")
     codes = columns[2:]
     if columns[:2] != [AREA_COLUMN, MONTH_COLUMN] or not codes:
-        raise DataError(path.name, header[:60], "columns alue,kuukausi and measures", row=1)
-    unknown = [c for c in codes if c not in set(measures["source_code"])]
-    if unknown or len(set(codes)) < len(codes):
-        found = unknown[0] if unknown else "a column twice"
-        raise DataError(path.name, found, "measures of table 12r5, each once", row=1)
+        expected = f"columns {AREA_COLUMN},{MONTH_COLUMN} and measures"
+        raise DataError(path.name, header[:60], expected, row=1, column=columns[0], advice=RESTORE)
+    _check_codes(path.name, codes, measures, row=1)
     for number, line in enumerate(lines, start=2):
         if line.count(",") != len(columns) - 1:
             fields = line.count(",") + 1
+            # after one comma too many any column can be the one that holds it
+            anywhere = codes[0] if len(codes) == 1 else f"{codes[0]} to {codes[-1]}"
             raise DataError(
                 path.name,
                 f"{fields} fields ({line[:40]})",
                 f"{len(columns)} fields",
                 row=number,
-                column=columns[min(fields, len(columns)) - 1],
+                column=anywhere if fields > len(columns) else columns[fields - 1],
                 advice="A decimal comma or a cut line gives this. " + RESTORE,
             )
-    raw = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_filter=False)
+    raw = pd.read_csv(
+        io.StringIO(text), dtype=str, keep_default_na=False, na_filter=False, quoting=csv.QUOTE_NONE
+    )
     raw.index = np.arange(2, len(raw) + 2)
     return _snapshot(path.name, vintage, raw, measures, known, mergers)
 
@@ -168,29 +173,50 @@ def read_json(path, vintage, measures, known, mergers):
     path = Path(path)
     try:
         answer = json.loads(path.read_bytes().decode("utf-8"))
-        columns, data = answer["columns"], answer["data"]
-        kinds = [c["type"] for c in columns]
-        keys = [k for k, kind in enumerate(kinds) if kind != "c"]
-        codes = [c["code"] for c in columns if c["type"] == "c"]
-        area, month = kinds.index("d"), kinds.index("t")
-        rows = [[d["key"][area], d["key"][month], *d["values"]] for d in data]
     except UnicodeDecodeError as error:
-        raise DataError(path.name, f"byte {error.start} is not UTF-8", "UTF-8 text") from error
+        found = f"byte {error.object[error.start]:#04x}"
+        raise DataError(path.name, found, "UTF-8 text", advice=RESTORE) from error
     except json.JSONDecodeError as error:
+        found, column = f"broken JSON ({error.msg})", f"character {error.colno}"
         raise DataError(
-            path.name, f"broken JSON ({error.msg})", "a whole answer", row=error.lineno
+            path.name, found, "a whole answer", row=error.lineno, column=column, advice=RESTORE
         ) from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(path.name, f"no {error}", "columns and data as the table gives") from error
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(codes) + len(keys):
-            raise DataError(path.name, f"{len(row)} values", f"{len(codes) + 2} values", row=number)
-    raw = pd.DataFrame(rows, columns=[AREA_COLUMN, MONTH_COLUMN, *codes], dtype=str)
+    except RecursionError as error:
+        raise DataError(
+            path.name, "broken JSON (nested without end)", "a whole answer", advice=RESTORE
+        ) from error
+
+    def part(record, key, form, row=None):
+        value = record.get(key) if isinstance(record, dict) else None
+        if not isinstance(value, form):
+            expected = "columns and data as the table gives them"
+            raise DataError(path.name, f"no {key}", expected, row=row, advice=RESTORE)
+        return value
+
+    variables = [
+        (part(c, "type", str), part(c, "code", str)) for c in part(answer, "columns", list)
+    ]
+    codes = [code for kind, code in variables if kind == "c"]
+    keys = [kind for kind, _ in variables if kind != "c"]
+    if sorted(keys) != ["d", "t"]:
+        found = f"variables of type {', '.join(keys) or 'c only'}"
+        raise DataError(path.name, found, "one area (d) and one month (t)", column="columns")
+    _check_codes(path.name, codes, measures)
+    columns, rows = [AREA_COLUMN, MONTH_COLUMN, *codes], []
+    for row, record in enumerate(part(answer, "data", list), start=1):
+        key, values = part(record, "key", list, row), part(record, "values", list, row)
+        if (len(key), len(values)) != (2, len(codes)):
+            found = f"{len(key)} keys and {len(values)} values"
+            expected = f"2 keys and {len(codes)} values"
+            raise DataError(path.name, found, expected, row=row, column="data", advice=RESTORE)
+        rows.append([key[keys.index("d")], key[keys.index("t")], *values])
+        for column, cell in zip(columns, rows[-1], strict=True):
+            if not isinstance(cell, str):
+                expected = "a text, the form of every cell of an answer"
+                raise DataError(path.name, cell, expected, row=row, column=column, advice=RESTORE)
+    raw = pd.DataFrame(rows, columns=columns, dtype=str)
     raw.index = np.arange(1, len(raw) + 1)
-    for code in codes:
-        if code not in set(measures["source_code"]):
-            raise DataError(path.name, code, "a measure of table 12r5", column=code)
-        raw[code] = raw[code].where(raw[code] != HIDDEN_MARK, "")
+    raw[codes] = raw[codes].where(raw[codes] != HIDDEN_MARK, "")
     return _snapshot(path.name, vintage, raw, measures, known, mergers)
 
 
@@ -234,12 +260,10 @@ def check_between(snapshots, measures, mergers):
     Labour force may differ: the table prints it first as provisional.
     """
     kind = _kind(measures)
-    for older, newer in zip(snapshots, snapshots[1:], strict=False):
+    for older, newer in itertools.combinations(snapshots, 2):
         for code in older.cells.columns.intersection(newer.cells.columns):
-            if kind[code] != "count":
-                continue
-            both = pd.concat([older.cells[code], newer.cells[code]], axis=1, join="inner")
-            _first_difference(older, newer, code, both, both.iloc[:, 0], "the same count")
+            if kind[code] == "count":
+                _check_same(older, newer, code)
     rate = measures.loc[measures["kind"] == "rate", "source_code"].iloc[0]
     counts = [s for s in snapshots if {"TYOTTOMATLOPUSSA", "TYOVOIMATK"} <= set(s.cells.columns)]
     for source in (s for s in snapshots if rate in s.cells.columns):
@@ -247,42 +271,58 @@ def check_between(snapshots, measures, mergers):
         base = max(counts, key=lambda s: (s.vintage <= source.vintage, s.vintage), default=None)
         if base is None:
             continue
-        computed = 100 * base.cells["TYOTTOMATLOPUSSA"] / base.cells["TYOVOIMATK"]
-        both = pd.concat([source.cells[rate], computed], axis=1, join="inner")
+        both = base.cells.join(source.cells[rate].rename("printed"), how="inner")
         absorbing = ["KU" + new for old, new in mergers.items() if old not in source.municipalities]
         both = both[~both.index.get_level_values("area").isin(absorbing)]
-        off = (both.iloc[:, 0] - both.iloc[:, 1]).abs() > 0.05 + 1e-9
+        unemployed, printed = both["TYOTTOMATLOPUSSA"], both["printed"]
+        computed = 100 * unemployed / both["TYOVOIMATK"]
+        off = (printed - computed).abs() > 0.05 + 1e-9
+        off |= printed.isna() != unemployed.isna()  # a rate is hidden where its count is
         if off.any():
-            area, month = both.index[off][0]
+            at = both.index[off][0]
             raise DataError(
                 source.name,
-                f"{both.loc[(area, month)].iloc[0]} for {area} in {month:%Y-%m}",
-                f"{both.loc[(area, month)].iloc[1]:.3f}, unemployed per labour force in "
-                f"{base.name} row {base.places[(area, month)]}",
-                row=source.places[(area, month)],
+                f"{_said(printed[at], '.1f')} for {at[0]} in {at[1]:%Y-%m}",
+                f"unemployed per labour force as in {base.name} row {base.places[at]}, "
+                f"{_said(computed[at], '.3f')}",
+                row=source.places[at],
                 column=rate,
-                advice=RESTORE,
+                advice="One of these cells was changed. " + RESTORE,
             )
 
 
-def _first_difference(older, newer, code, both, reference, expectation):
+def _check_same(older, newer, code):
+    """Refuse the first cell of a count that two table states print differently."""
+    both = pd.concat([older.cells[code], newer.cells[code]], axis=1, join="inner")
     first, second = both.iloc[:, 0], both.iloc[:, 1]
     differs = (first != second) & ~(first.isna() & second.isna())
     if differs.any():
-        area, month = both.index[differs][0]
+        at = both.index[differs][0]
         raise DataError(
             newer.name,
-            f"{second[(area, month)]:.0f} for {area} in {month:%Y-%m}",
-            f"{expectation} as in {older.name} row {older.places[(area, month)]}, "
-            f"{reference[(area, month)]:.0f}",
-            row=newer.places[(area, month)],
+            f"{_said(second[at])} for {at[0]} in {at[1]:%Y-%m}",
+            f"the same count as in {older.name} row {older.places[at]}, {_said(first[at])}",
+            row=newer.places[at],
             column=code,
             advice="One of the two cells was changed. " + RESTORE,
         )
 
 
+def _said(value, form=".0f"):
+    return "an empty cell" if np.isnan(value) else f"{value:{form}}"
+
+
 def _kind(measures):
     return dict(zip(measures["source_code"], measures["kind"], strict=True))
+
+
+def _check_codes(name, codes, measures, row=None):
+    known = set(measures["source_code"])
+    for place, code in enumerate(codes):
+        if code not in known or code in codes[:place]:
+            found = f"{code} a second time" if code in known else code
+            expected = "measures of table 12r5, each once"
+            raise DataError(name, found, expected, row=row, column=code, advice=RESTORE)
 
 
 def _text(path):
@@ -346,12 +386,13 @@ def _snapshot(name, vintage, raw, measures, known, mergers):
     is_municipality = area.str.startswith("KU") & ~area.isin(NO_MUNICIPALITY)
     unknown = is_municipality & ~area.str[2:].isin(known)
     _refuse_if(refuse, unknown, AREA_COLUMN, "a municipality of 2021")
-    wrong_month = ~month.str.fullmatch(r"20\d{2}M(0[1-9]|1[0-2])")
+    wrong_month = ~month.str.fullmatch(r"20[0-9]{2}M(0[1-9]|1[0-2])")
     _refuse_if(refuse, wrong_month, MONTH_COLUMN, "a month such as 2021M03")
     twice = raw.duplicated([AREA_COLUMN, MONTH_COLUMN])
     if twice.any():
         row = raw.index[twice][0]
-        key = f"{area[row]} {month[row]} a second time"
+        first = raw.index[(area == area[row]) & (month == month[row])][0]
+        key = f"{area[row]} {month[row]} a second time (first in row {first})"
         raise DataError(name, key, "each area and month once", row=row, column=AREA_COLUMN)
     _check_complete(name, raw, is_municipality, known, mergers)
     values = {}
@@ -375,43 +416,48 @@ def _refuse_if(refuse, where, column, expected):
 def _check_complete(name, raw, is_municipality, known, mergers):
     """Every municipality of one division, every month between first and last, for every area."""
     area, month = raw[AREA_COLUMN], raw[MONTH_COLUMN]
+
+    def refuse(found, expected, column, key):
+        keys = area + " " + month
+        before = keys[keys < key]  # the row after which the missing one belongs
+        row = keys.index[keys == before.max()][0] if len(before) else 1
+        advice = "The file is truncated or rows were removed. " + RESTORE
+        raise DataError(name, found, expected, f"{row} or near it", column, advice)
+
     present = {a[2:] for a in area[is_municipality].unique()}
     absent = sorted(known - present - {m for m in mergers if mergers[m] in present})
     if absent:
-        raise DataError(
-            name, f"no row for KU{absent[0]}", "all municipalities of 2021", column=AREA_COLUMN
-        )
-    months = sorted(month.unique())
-    span = pd.period_range(months[0].replace("M", "-"), months[-1].replace("M", "-"), freq="M")
-    expected = [f"{p.year}M{p.month:02d}" for p in span]
-    missing = sorted(set(expected) - set(months))
-    if missing:
-        raise DataError(name, f"no row for {missing[0]}", "every month", column=MONTH_COLUMN)
+        code = "KU" + absent[0]
+        refuse(f"no row for {code}", "all municipalities of 2021", AREA_COLUMN, code)
+    areas_with = month.value_counts()
+    stray = month.map(areas_with) < area.nunique() / 2
+    if stray.any():
+        row, expected = raw.index[stray][0], "a month that the other areas have"
+        raise DataError(name, month[row], expected, row, MONTH_COLUMN, RESTORE)
+    first, last = (f"{m[:4]}-{m[5:]}" for m in (month.min(), month.max()))
+    expected = pd.period_range(first, last, freq="M").strftime("%YM%m")
+    missing = expected[~expected.isin(areas_with.index)]
+    if len(missing):
+        key = f"{area.min()} {missing[0]}"
+        refuse(f"no row for {missing[0]}", "every month", MONTH_COLUMN, key)
     counts = area.value_counts()
-    short = counts[counts < len(expected)]
+    short = counts.index[counts < len(expected)]
     if len(short):
-        code = sorted(short.index)[0]
-        gap = sorted(set(expected) - set(month[area == code]))[0]
-        near = raw.index[area == code][-1]
-        raise DataError(
-            name,
-            f"no row for {code} {gap}",
-            f"{len(expected)} months of {code}",
-            row=f"{near} or near it",
-            column=MONTH_COLUMN,
-            advice="The file is truncated or rows were removed. " + RESTORE,
-        )
+        code = min(short)
+        gap = expected[~expected.isin(month[area == code])][0]
+        key = f"{code} {gap}"
+        refuse(f"no row for {key}", f"{len(expected)} months of {code}", MONTH_COLUMN, key)
 
 
 def _check_cells(refuse, cells, code, kind):
     shown = cells != ""
     if kind == "rate":
-        number = cells.str.fullmatch(r"\d{1,3}(\.\d)?")
+        number = cells.str.fullmatch(r"[0-9]{1,3}(\.[0-9])?")
         _refuse_if(refuse, shown & ~number, code, "a rate in per cent with a decimal point")
         above = shown & (pd.to_numeric(cells.where(shown & number, "0")) > 100)
         _refuse_if(refuse, above, code, "a rate of 0 to 100 per cent")
         return
-    number = cells.str.fullmatch(r"\d+")
+    number = cells.str.fullmatch("[0-9]+")
     expected = "a whole number of 0 or more"
     _refuse_if(refuse, shown & ~number, code, expected)
     if kind == "denominator":
