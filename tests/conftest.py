@@ -4,6 +4,7 @@ The synthetic study is made up: seeded random counts for the real municipalities
 forms that table 12r5 comes in. Tests break copies of it, so that no test needs the real snapshots.
 """
 
+import functools
 import gzip
 import json
 import shutil
@@ -25,6 +26,10 @@ NAMES = {  # short names of the described snapshots
 }
 UNEMPLOYED, FORCE, RATE = "TYOTTOMATLOPUSSA", "TYOVOIMATK", "TYOTOSUUS"
 VACANCIES, LAID_OFF = "AVPAIKATLOPUSSA", "LOMAUTETTU"
+FACTS = {  # read once a session: how they are read has tests of its own
+    name: functools.cache(getattr(facts, name))
+    for name in ("measures", "municipalities", "boundary_changes")
+}
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +111,8 @@ def _move_study(patch, study):
     patch.setattr(paths, "SNAPSHOTS", study.snapshots)
     patch.setattr(paths, "PROCESSED", study.processed)
     patch.setattr(paths, "PANEL", study.processed / paths.PANEL.name)
+    for name, read in FACTS.items():
+        patch.setattr(facts, name, lambda folder=None, read=read: read().copy())
 
 
 def _write_synthetic_snapshots(folder, seed=2021):

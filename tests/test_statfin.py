@@ -278,13 +278,14 @@ def test_a_month_missing_in_the_middle_for_all_is_refused_near_its_place(study, 
     assert (said["found"], said["expected"]) == ("no row for 2022M02", "every month")
 
 
-def test_a_month_far_from_the_others_is_refused_at_its_own_row(study, capsys):
+@pytest.mark.parametrize("month", ["2092M01", "2001M01", "2022M05"])
+def test_a_month_that_no_other_area_has_is_refused_at_its_own_row(study, capsys, month):
     lines = Lines(study.path("counts"))
-    row = lines.put("KU091", "2022M01", "kuukausi", "2092M01")
+    row = lines.put("KU091", "2022M01", "kuukausi", month)
     lines.save()
     said = refusal(study, capsys)
-    assert (said["row"], said["column"]) == (f"{row} or near it", "kuukausi")
-    assert said["found"] == "no row for 2022M05"
+    assert (said["row"], said["column"], said["found"]) == (str(row), "kuukausi", month)
+    assert said["expected"] == "a month that the other areas have"
 
 
 @pytest.mark.parametrize("short", ["all", "counts", "rate"])
@@ -404,13 +405,13 @@ def with_an_empty_line(content):
 
 
 DAMAGE = {  # damage, the place that row is counted to, column, found, in the advice
-    "UTF-16": (utf16, None, "alue", "a byte-order mark", "saved again by another"),
-    "byte-order mark": (mark, None, "alue", "a byte-order mark", "saved again by another"),
+    "UTF-16": (utf16, None, None, "a byte-order mark", "saved again by another"),
+    "byte-order mark": (mark, None, None, "a byte-order mark", "saved again by another"),
     "carriage returns": (line_ends, None, None, "a carriage return", "saved again by another"),
     "Latin-1": (latin1, b"KU049,2022M01", None, "byte 0xe4", "Restore"),
     "cut in a line": (cut_in_a_line, b"KU564,2022M01", None, "the last line 'KU564,202'", "trunc"),
-    "cut after a field": (cut_after_a_field, b"KU564,2022M01", "kuukausi", "3 fields", "cut line"),
-    "cut between lines": (cut_between_lines, b"KU564,2021M12", "kuukausi", "no row", "truncated"),
+    "cut after a field": (cut_after_a_field, b"KU564,2022M01", UNEMPLOYED, "3 fields", "cut line"),
+    "cut between lines": (cut_between_lines, b"KU564,2021M12", "alue", "no row", "truncated"),
     "a quotation mark": (with_a_quote, b"KU049,2022M01", UNEMPLOYED, '"', "Restore"),
     "a zero byte": (with_a_zero_byte, b"KU049,2022M01", UNEMPLOYED, "'\\x00", "Restore"),
     "an empty line": (with_an_empty_line, b"KU049,2022M01", None, "1 fields", "Restore"),
@@ -440,7 +441,13 @@ def test_a_damaged_file_is_refused_at_its_first_bad_row(study, capsys, case, pac
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda c: c[:-300], lambda c: c[:2000], lambda c: b"alue", lambda c: c + b"more", utf16_ := (lambda c: c[:500] + b"\x00\xff" * 9 + c[518:])],
+    [
+        lambda c: c[:-300],
+        lambda c: c[:2000],
+        lambda c: b"alue,kuukausi",
+        lambda c: c + b"more",
+        lambda c: c[:500] + b"\x00\xff" * 9 + c[518:],
+    ],
     ids=["cut at the end", "cut early", "not gzip", "more at the end", "overwritten"],
 )
 def test_a_damaged_gzip_file_is_refused_as_a_whole(study, capsys, damage):
@@ -490,10 +497,10 @@ def element(answer, area):
         (b"null", "no columns"),
         (b"[]", "no columns"),
         (b'{"data": []}', "no columns"),
-        (b'{"columns": []}', "no data"),
-        (b'{"columns": [{"code": "Alue", "type": "d"}], "data": []}', "no variable of type t"),
+        (b'{"columns": []}', "variables of type c only"),
+        (b'{"columns": [{"code": "Alue", "type": "d"}], "data": []}', "variables of type d"),
         (b'{"columns": [{"code": "Alue"}], "data": []}', "no type"),
-        (b'{"columns": {"a": 1}, "data": 3}', "no type"),
+        (b'{"columns": {"a": 1}, "data": 3}', "no columns"),
         ('{"columns": "työ"}'.encode("latin-1"), "byte 0xf6"),
         (b'{"error": "Too many values selected"}', "no columns"),
         (b"[" * 200_000, "broken JSON"),
@@ -515,34 +522,42 @@ def test_broken_json_is_refused_at_its_line_and_character(study, capsys):
     assert said["row"] == str(row) and re.match(r"character \d+", said["column"])
 
 
-def put_answer(column, text):
+def value(column, cell):
     def edit(answer):
         codes = [c["code"] for c in answer["columns"]][2:]
-        element(answer, "KU091")[1]["values"][codes.index(column)] = text
+        element(answer, "KU091")[1]["values"][codes.index(column)] = cell
 
     return edit
+
+
+def key(place, cell):
+    return lambda answer: element(answer, "KU091")[1]["key"].__setitem__(place, cell)
+
+
+def values(edit):
+    return lambda answer: edit(element(answer, "KU091")[1]["values"])
 
 
 @pytest.mark.parametrize(
     ("edit", "column", "found", "expected"),
     [
-        (put_answer(UNEMPLOYED, "-7"), UNEMPLOYED, "-7", WHOLE),
-        (put_answer(UNEMPLOYED, "3"), UNEMPLOYED, "3", SECRET),
-        (put_answer(UNEMPLOYED, ".."), UNEMPLOYED, "..", WHOLE),
-        (put_answer(UNEMPLOYED, "5,1"), UNEMPLOYED, "5,1", WHOLE),
-        (put_answer(UNEMPLOYED, None), UNEMPLOYED, "None", "a text"),
-        (put_answer(UNEMPLOYED, 35000), UNEMPLOYED, "35000", "a text"),
-        (put_answer(RATE, "100.5"), RATE, "100.5", "a rate of 0 to 100 per cent"),
-        (put_answer(RATE, "8,1"), RATE, "8,1", POINT),
-        (put_answer(FORCE, "..."), FORCE, "nothing", "a labour force"),
-        (lambda a: element(a, "KU091")[1]["key"].__setitem__(0, "KU999"), "alue", "KU999", "a mun"),
-        (lambda a: element(a, "KU091")[1]["key"].__setitem__(1, "2022M13"), "kuukausi", "2022M13", "a"),
-        (lambda a: element(a, "KU091")[1]["values"].pop(), None, "4 values", "5 values"),
-        (lambda a: element(a, "KU091")[1]["values"].append("1"), None, "6 values", "5 values"),
-        (lambda a: element(a, "KU091")[1]["key"].pop(), None, "1 keys", "2 keys"),
-        (lambda a: element(a, "KU091")[1].pop("values"), None, "no values", "columns and data"),
+        (value(UNEMPLOYED, "-7"), UNEMPLOYED, "-7", WHOLE),
+        (value(UNEMPLOYED, "3"), UNEMPLOYED, "3", SECRET),
+        (value(UNEMPLOYED, ".."), UNEMPLOYED, "..", WHOLE),
+        (value(UNEMPLOYED, "5,1"), UNEMPLOYED, "5,1", WHOLE),
+        (value(UNEMPLOYED, None), UNEMPLOYED, "None", "a text"),
+        (value(UNEMPLOYED, 35000), UNEMPLOYED, "35000", "a text"),
+        (value(RATE, "100.5"), RATE, "100.5", "a rate of 0 to 100 per cent"),
+        (value(RATE, "8,1"), RATE, "8,1", POINT),
+        (value(RATE, "0.0"), RATE, "0.0 for KU091", "unemployed per labour force as in"),
+        (value(FORCE, "..."), FORCE, "nothing", "a labour force"),
+        (key(0, "KU999"), "alue", "KU999", "a municipality of 2021"),
+        (key(1, "2022M13"), "kuukausi", "2022M13", "a month such as 2021M03"),
+        (values(lambda v: v.pop()), "data", "2 keys and 4 values", "2 keys and 5 values"),
+        (values(lambda v: v.append("1")), "data", "2 keys and 6 values", "2 keys and 5 values"),
+        (values(lambda v: v.clear()), "data", "2 keys and 0 values", "2 keys and 5 values"),
     ],
-)  # fmt: skip
+)
 def test_a_faulty_element_of_the_answer_is_named(study, capsys, edit, column, found, expected):
     answer = json.loads(study.path("answer").read_text(encoding="utf-8"))
     place, _ = element(answer, "KU091")
@@ -551,6 +566,14 @@ def test_a_faulty_element_of_the_answer_is_named(study, capsys, edit, column, fo
     assert (said["file"], said["row"]) == (NAMES["answer"], str(place))
     assert column is None or said["column"] == column
     assert said["found"].startswith(found) and said["expected"].startswith(expected)
+
+
+def test_a_missing_part_of_the_answer_is_named(study, capsys):
+    edit_answer(study, lambda a: element(a, "KU091")[1].pop("values"))
+    said = refusal(study, capsys)
+    assert said["found"] == "no values" and int(said["row"]) > 1
+    edit_answer(study, lambda a: a.pop("data"))
+    assert refusal(study, capsys)["found"] == "no data"
 
 
 def test_an_unknown_or_repeated_measure_of_the_answer_is_refused(study, capsys):

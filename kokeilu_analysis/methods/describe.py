@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.frames import place
 
 
 def group_means(frame, outcome, time, group, weights=None):
@@ -22,8 +23,8 @@ def group_means(frame, outcome, time, group, weights=None):
     w = frame[weights] if weights else pd.Series(1.0, index=frame.index)
     gaps = frame[outcome].isna() | w.isna()
     if gaps.any():
-        row = frame[gaps].iloc[0]
-        raise KokeiluError(f"{outcome} or its weight is missing at {row[time]} in {row[group]}.")
+        where = place(frame, gaps, time, group)
+        raise KokeiluError(f"{where}: {outcome} or its weight is missing; expected a number.")
     parts = pd.DataFrame(
         {time: frame[time], group: frame[group], "w": w, "wy": w * frame[outcome], "n_units": 1}
     )

@@ -8,7 +8,15 @@ import pandas as pd
 from kokeilu_analysis import paths
 from kokeilu_analysis.errors import DataError
 
-SECTIONS = ("panel", "trial", "windows", "event_study", "main", "lag", "robustness")
+BACKLOG = (
+    "customers_factor",
+    "minutes_per_plan",
+    "hours_per_month",
+    "customers_per_officer",
+    "target",
+    "covid_factors",
+    "replies_grid",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Design:
     cluster: str
     level: float
     reference_backlog: tuple
+    backlog: dict
     robustness: tuple
 
 
@@ -82,8 +91,8 @@ def load(path=paths.STUDY):
     Raises
     ------
     DataError
-        The file is not TOML, a section is unknown, or a key is missing or not a month, window or
-        choice; windows that a comparison sets side by side must not overlap.
+        The file is not TOML, or a key is missing or not a month, window or choice; windows that a
+        comparison sets side by side must not overlap.
 
     Examples
     --------
@@ -97,10 +106,6 @@ def load(path=paths.STUDY):
         raise DataError(name, str(error), "a TOML file") from error
     except FileNotFoundError as error:
         raise DataError(name, "no such file", "the study's design") from error
-
-    for section in raw:
-        if section not in SECTIONS:
-            raise DataError(name, "a section nobody reads", ", ".join(SECTIONS), f"[{section}]")
 
     def get(section, key):
         try:
@@ -199,5 +204,6 @@ def load(path=paths.STUDY):
         cluster=get("main", "cluster"),
         level=level,
         reference_backlog=tuple(backlog),
+        backlog={key: get("backlog", key) for key in BACKLOG},
         robustness=tuple(variants),
     )

@@ -32,8 +32,7 @@ def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
         raise KokeiluError(f"Row {nameless.idxmax()} has no {unit} or no {time}.")
     doubled = frame.duplicated([unit, time])
     if doubled.any():
-        row = frame[doubled].iloc[0]
-        raise KokeiluError(f"{unit} {row[unit]} has {time} {row[time]} twice; expected once.")
+        raise KokeiluError(f"{place(frame, doubled, unit, time)} is there twice; expected once.")
     if not pd.api.types.is_numeric_dtype(frame[outcome]):
         raise KokeiluError(f"{outcome} holds {frame[outcome].dtype}; expected numbers.")
     matrix = frame.pivot(index=unit, columns=time, values=outcome).sort_index().sort_index(axis=1)
@@ -75,6 +74,11 @@ def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
     return matrix, facts.astype({"treated": int})
 
 
+def place(frame, wrong, *columns):
+    """Name the first row where `wrong` holds by the columns, as messages print it."""
+    return ", ".join(f"{c} {frame.loc[wrong, c].iloc[0]}" for c in columns)
+
+
 def needs(frame, *columns):
     """Refuse a frame that lacks one of the columns; None stands for a column not asked for."""
     absent = [c for c in columns if c is not None and c not in frame.columns]
@@ -86,11 +90,9 @@ def ordered(frame, lower, upper, *where):
     """Refuse a cell without two ends, or with its ends the wrong way round."""
     wrong = ~(frame[lower] <= frame[upper])
     if wrong.any():
-        row = frame[wrong].iloc[0]
-        place = ", ".join(f"{c} {row[c]}" for c in where)
+        found = place(frame, wrong, lower, upper)
         raise KokeiluError(
-            f"{place}: found {lower} {row[lower]} and {upper} {row[upper]}, expected two ends in "
-            "order."
+            f"{place(frame, wrong, *where)}: found {found}; expected two ends in order."
         )
 
 

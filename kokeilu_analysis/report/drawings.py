@@ -87,10 +87,8 @@ def values_f2(tables):
     """How wide the areas' ranges are."""
     areas = tables["02_area_bounds"]
     mean = _quantity(tables, "mean_of_areas")
-    width = areas["bound_high"] - areas["bound_low"]
     return {
         "n_areas": len(areas),
-        "n_point": int((width < 1e-6).sum()),
         "n_reported": int((areas["known"] != "rest").sum()),
         "n_rest": int((areas["known"] == "rest").sum()),
         "mean_low": 100 * mean["bound_low"],
@@ -393,6 +391,67 @@ def draw_f9(figure, tables, say, values):
     rows = rows[rows["estimate"].notna() & rows["ci_low"].notna()]
     _forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
     return rows[["spec", "pre", "post", "weights", "controls", "estimate", "ci_low", "ci_high"]]
+
+
+def values_f10(tables):
+    """The most that COVID can explain under the plainest assumption, and what is left."""
+    ladder, mean = tables["02_covid_share"], _quantity(tables, "mean_of_areas")
+    same = ladder[ladder["assumption"] == "same"].iloc[0]
+    return {
+        "most": 100 * same["bound_high"],
+        "rest": 100 * same["rest_low"],
+        "free": 100 * ladder["bound_high"].max(),
+        "mean_low": 100 * mean["bound_low"],
+        "mean_high": 100 * mean["bound_high"],
+    }
+
+
+def draw_f10(figure, tables, say, values):
+    """One bar an assumption: how many points of the average COVID can explain."""
+    ladder = tables["02_covid_share"].copy()
+    bars = ladder.assign(
+        bound_low=100 * ladder["bound_low"], bound_high=100 * ladder["bound_high"], estimate=np.nan
+    )
+    bars[["ci_low", "ci_high"]] = np.nan
+    labels = [
+        say(row.assumption, k=numbers.number(row.k, 2 if row.k % 1 else 0, say.lang))
+        for row in ladder.itertuples()
+    ]
+    _forest(figure.add_subplot(), bars, labels, say)
+    return ladder
+
+
+def values_f11(tables):
+    """What the most telling area's reply would be worth."""
+    ranking = tables["02_replies"].sort_values("rank")
+    first = ranking.iloc[0]
+    return {
+        "first_fi": first["area_name_fi"],
+        "first_sv": first["area_name_sv"],
+        "gain": 100 * first["gain_mean"],
+        "gain_worst": 100 * first["gain_worst"],
+        "gain_best": 100 * first["gain_best"],
+        "width": 100 * first["width_now"],
+        "n_zero": int((ranking["gain_best"] < 1e-9).sum()),
+    }
+
+
+def draw_f11(figure, tables, say, values):
+    """One line an area: worst to best gain of a reply, a dot at the mean."""
+    ranking = tables["02_replies"].sort_values("rank")
+    axes = figure.add_subplot()
+    for y, row in enumerate(ranking.itertuples()):
+        axes.plot([100 * row.gain_worst, 100 * row.gain_best], [y, y], color=NAVY, linewidth=1.4)
+        axes.plot(100 * row.gain_mean, y, "o", color=NAVY, markersize=5)
+    name = "area_name_sv" if say.lang == "sv" else "area_name_fi"
+    axes.set_yticks(range(len(ranking)), ranking[name], fontsize=8)
+    axes.set_ylim(len(ranking) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(lambda x, _: numbers.number(x, 1, say.lang))
+    axes.set_xlabel(say("x"))
+    axes.grid(axis="x")
+    axes.grid(False, axis="y")
+    return ranking[["rank", "area_id", name, "gain_worst", "gain_mean", "gain_best", "width_now"]]
 
 
 def _main(estimates):

@@ -1,4 +1,4 @@
-"""The study's answer in three plain sentences, worded by what the numbers allow to say."""
+"""The answer in three plain sentences, worded by what the numbers allow to say."""
 
 from kokeilu_analysis import paths, results
 from kokeilu_analysis.report.numbers import interval, month, number, verdict
@@ -41,8 +41,8 @@ def headline(folder=paths.RESULTS):
         f"the labour force (95% interval {interval(main.ci_low, main.ci_high)}; unemployed per "
         f"labour force of 2019, {spans[0]} against {spans[1]}, {groups['trial']} trial and "
         f"{groups['control']} control municipalities, weighted by labour force).",
-        f"The starting backlog was {interval(100 * mean.bound_low, 100 * mean.bound_high)} per cent "
-        "of transferred customers on average over the areas, as the coordinator's letter is most "
+        f"The starting backlog was {interval(100 * mean.bound_low, 100 * mean.bound_high)} per cent"
+        " of transferred customers on average over the areas, as the coordinator's letter is most "
         "plainly read; most single areas are known only within wide ranges.",
         f"Had the areas started without a backlog, a straight line through them gives "
         f"{number(middle.estimate)} points if every backlog lies in the middle of its range, and "

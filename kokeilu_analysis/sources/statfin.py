@@ -10,7 +10,6 @@ import gzip
 import io
 import itertools
 import json
-import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,9 +192,8 @@ def read_json(path, vintage, measures, known, mergers):
             raise DataError(path.name, f"no {key}", expected, row=row, advice=RESTORE)
         return value
 
-    variables = [
-        (part(c, "type", str), part(c, "code", str)) for c in part(answer, "columns", list)
-    ]
+    listed = part(answer, "columns", list)
+    variables = [(part(v, "type", str), part(v, "code", str)) for v in listed]
     codes = [code for kind, code in variables if kind == "c"]
     keys = [kind for kind, _ in variables if kind != "c"]
     if sorted(keys) != ["d", "t"]:
@@ -378,9 +376,9 @@ def _snapshot(name, vintage, raw, measures, known, mergers):
 
     def refuse(where, column, expected, advice=RESTORE):
         row = raw.index[where][0]
-        raise DataError(
-            name, raw.loc[row, column] or "nothing", expected, row=row, column=column, advice=advice
-        )
+        cell = raw.loc[row, column]
+        found = (cell if cell.isprintable() else repr(cell)) or "nothing"
+        raise DataError(name, found, expected, row=row, column=column, advice=advice)
 
     _refuse_if(refuse, ~area.str.fullmatch(AREA_PATTERN), AREA_COLUMN, "an area code such as KU091")
     is_municipality = area.str.startswith("KU") & ~area.isin(NO_MUNICIPALITY)
@@ -465,12 +463,3 @@ def _check_cells(refuse, cells, code, kind):
     else:
         secret = cells.str.fullmatch(f"[{HIDDEN_LOWER}-{HIDDEN_UPPER}]")
         _refuse_if(refuse, secret, code, "0, 5 or more, or an empty cell: the table hides 1-4")
-
-
-def area_number(code):
-    """Return the three-digit municipality code of a table area code, or None.
-
-    >>> area_number("KU091")
-    '091'
-    """
-    return code[2:] if re.fullmatch(r"KU\d{3}", code) and code not in NO_MUNICIPALITY else None

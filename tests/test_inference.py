@@ -1,0 +1,274 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from panels import NAMES, simulated
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import compare
+from kokeilu_analysis.methods.inference import difference, randomization
+
+
+def units(seed, clusters=9, size=4, treated=4, mixed=False):
+    """Changes with a cluster shock; every cluster in one group, or half of each if mixed."""
+    rng = np.random.default_rng(seed)
+    cluster = np.repeat(np.arange(clusters), size)
+    n = len(cluster)
+    frame = pd.DataFrame({"cluster": cluster, "w": rng.integers(1, 6, n).astype(float)})
+    frame["treated"] = np.arange(n) % 2 if mixed else (cluster < treated).astype(int)
+    frame["change"] = rng.normal(size=n) + rng.normal(size=clusters)[cluster]
+    return frame
+
+
+def of(frame, **options):
+    return difference(frame["change"], frame["treated"], frame["w"], frame["cluster"], **options)
+
+
+def gap(frame):
+    arm = frame["treated"] == 1
+    treated, control = (np.average(f["change"], weights=f["w"]) for f in (frame[arm], frame[~arm]))
+    return treated - control
+
+
+# Clusters.
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_jackknife_error_is_the_spread_of_leaving_each_cluster_out(mixed):
+    frame = units(1, mixed=mixed)
+    left = np.array([gap(frame[frame["cluster"] != g]) for g in range(9)])
+    by_hand = np.sqrt(8 / 9 * ((left - gap(frame)) ** 2).sum())
+    found = of(frame)
+    assert found["estimate"] == pytest.approx(gap(frame), abs=1e-12)
+    assert found["se"] == pytest.approx(by_hand, abs=1e-12)
+    # the 97.5 % point of t with 8 degrees of freedom
+    assert found["ci_high"] - found["estimate"] == pytest.approx(2.306004 * by_hand, abs=1e-6)
+    assert found["n_clusters"] == 9
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+@pytest.mark.parametrize("mixed", [False, True])
+def test_both_cluster_errors_equal_pyfixest_up_to_its_small_sample_factors(mixed):
+    import pyfixest
+
+    frame = units(2, mixed=mixed)
+    n, g, k = len(frame), 9, 2
+    small = np.sqrt((n - 1) / (n - k))
+    found = of(frame)
+    fits = {
+        kind: pyfixest.feols("change ~ treated", data=frame, vcov={kind: "cluster"}, weights="w")
+        for kind in ("CRV1", "CRV3")
+    }
+    assert found["estimate"] == pytest.approx(fits["CRV1"].coef()["treated"], abs=1e-10)
+    assert found["se_cr1"] * small == pytest.approx(fits["CRV1"].se()["treated"], abs=1e-10)
+    # pyfixest leaves (G-1)/G out of the jackknife and multiplies by G/(G-1)
+    factor = g / (g - 1) * small
+    assert found["se"] * factor == pytest.approx(fits["CRV3"].se()["treated"], abs=1e-10)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_sandwich_error_equals_statsmodels(mixed):
+    import statsmodels.api as sm
+
+    frame = units(3, mixed=mixed)
+    fit = sm.WLS(frame["change"], sm.add_constant(frame["treated"]), weights=frame["w"]).fit(
+        cov_type="cluster", cov_kwds={"groups": frame["cluster"], "use_correction": False}
+    )
+    bare = fit.bse["treated"]
+    assert of(frame)["se_cr1"] == pytest.approx(bare * np.sqrt(9 / 8), abs=1e-10)
+
+
+def test_cluster_errors_of_the_panel_regression_follow_from_the_changes():
+    """The two-by-two on unit changes and the panel regression have the same CR1 sandwich."""
+    frame = simulated(4)
+    row = compare.did(frame, *NAMES, 5, weights="w", cluster="cluster").loc[0]
+    y = frame.pivot(index="unit", columns="t", values="y")
+    facts = frame.groupby("unit")[["treated", "w", "cluster"]].first()
+    facts["change"] = y.loc[:, 5:].mean(axis=1) - y.loc[:, :4].mean(axis=1)
+    assert row["se"] == pytest.approx(of(facts)["se"], abs=1e-12)
+    w, d = frame["w"].to_numpy(), frame["treated"] * (frame["t"] >= 5)
+    dummies = pd.get_dummies(frame[["unit", "t"]].astype(str), dtype=float)
+    x = np.column_stack([d, dummies])
+    beta, *_ = np.linalg.lstsq(x * np.sqrt(w)[:, None], frame["y"] * np.sqrt(w), rcond=None)
+    score = pd.DataFrame(x * (w * (frame["y"] - x @ beta).to_numpy())[:, None])
+    score = score.groupby(frame["cluster"]).sum().to_numpy()
+    bread = np.linalg.pinv(x.T @ (x * w[:, None]))
+    sandwich = bread @ score.T @ score @ bread
+    assert of(facts)["se_cr1"] == pytest.approx(np.sqrt(12 / 11 * sandwich[0, 0]), abs=1e-8)
+
+
+def test_several_outcomes_at_once_equal_each_alone():
+    frame = units(5)
+    two = np.column_stack([frame["change"], frame["change"] ** 2])
+    both = difference(two, frame["treated"], frame["w"], frame["cluster"])
+    alone = of(frame.assign(change=frame["change"] ** 2))
+    for key in ("estimate", "se", "se_cr1", "ci_low", "ci_high", "p"):
+        assert both[key].shape == (2,)
+        assert both[key][1] == pytest.approx(alone[key], abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.floats(0.51, 0.98))
+@settings(max_examples=20, deadline=None)
+def test_a_higher_level_gives_a_wider_interval_around_the_same_estimate(seed, level):
+    frame = units(seed)
+    narrow, wide = of(frame, level=level), of(frame, level=level + 0.01)
+    assert wide["ci_low"] < narrow["ci_low"] < narrow["estimate"] < narrow["ci_high"]
+    assert narrow["ci_high"] < wide["ci_high"]
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_p_is_below_five_per_cent_exactly_when_the_interval_leaves_zero_out(seed):
+    found = of(units(seed))
+    assert (found["p"] < 0.05) == (found["ci_low"] > 0 or found["ci_high"] < 0)
+
+
+def test_swapping_the_groups_turns_the_sign_and_nothing_else():
+    frame = units(6)
+    one, other = of(frame), of(frame.assign(treated=1 - frame["treated"]))
+    assert other["estimate"] == pytest.approx(-one["estimate"], abs=1e-12)
+    assert other["se"] == pytest.approx(one["se"], abs=1e-12)
+    assert other["ci_low"] == pytest.approx(-one["ci_high"], abs=1e-12)
+
+
+def test_there_is_no_jackknife_when_a_whole_group_is_one_cluster():
+    found = of(units(7, treated=1))
+    assert np.isnan([found["se"], found["ci_low"], found["ci_high"], found["p"]]).all()
+    assert np.isfinite([found["estimate"], found["se_cr1"]]).all()
+
+
+def test_interval_covers_the_planted_effect_about_as_often_as_it_says():
+    rng = np.random.default_rng(8)
+    cluster = np.repeat(np.arange(30), 4)
+    treated = (cluster < 12).astype(int)
+    weight = rng.integers(1, 4, len(cluster))
+    shock = rng.normal(size=(30, 400))[cluster]
+    change = 0.7 * treated[:, None] + shock + rng.normal(size=(len(cluster), 400))
+    found = difference(change, treated, weight, cluster)
+    covered = (found["ci_low"] < 0.7) & (found["ci_high"] > 0.7)
+    assert 0.90 <= covered.mean() <= 0.99
+    assert found["estimate"].mean() == pytest.approx(0.7, abs=0.1)
+    # ignoring the clusters would not do
+    alone = difference(change, treated, weight, np.arange(len(cluster)))
+    naive = (alone["ci_low"] < 0.7) & (alone["ci_high"] > 0.7)
+    assert naive.mean() < 0.85
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        ({"change": np.nan}, "missing or infinite"),
+        ({"change": np.inf}, "missing or infinite"),
+        ({"w": 0.0}, "positive"),
+        ({"w": np.nan}, "positive"),
+        ({"treated": 2}, "unit 5 .* is 2.0; expected 0 or 1"),
+        ({"treated": np.nan}, "unit 5 .* is nan"),
+        ({"cluster": np.nan}, "Unit 5 .* no cluster"),
+    ],
+)
+def test_input_that_could_pass_for_something_else_is_refused(spoil, said):
+    frame = units(9).astype({"treated": float, "cluster": float})
+    frame.loc[5, list(spoil)] = list(spoil.values())
+    with pytest.raises(KokeiluError, match=said):
+        of(frame)
+    with pytest.raises(KokeiluError, match=said):
+        randomization(
+            frame["change"], frame["treated"], frame["cluster"], draws=9, weights=frame["w"]
+        )
+
+
+def test_groups_and_clusters_must_be_there():
+    frame = units(10)
+    with pytest.raises(KokeiluError, match="one group is empty"):
+        of(frame.assign(treated=0))
+    with pytest.raises(KokeiluError, match="at least 3 clusters; found 2"):
+        of(units(10, clusters=2, treated=1))
+    with pytest.raises(KokeiluError, match="one entry a unit"):
+        difference(frame["change"], frame["treated"], frame["w"], frame["cluster"][:-1])
+
+
+# Randomization.
+
+
+def every_assignment(frame):
+    """Statistic of each way to treat as many whole clusters."""
+    labels = frame["cluster"].unique()
+    count = frame.loc[frame["treated"] == 1, "cluster"].nunique()
+    return np.array(
+        [
+            gap(frame.assign(treated=frame["cluster"].isin(chosen).astype(int)))
+            for chosen in itertools.combinations(labels, count)
+        ]
+    )
+
+
+def drawn(frame, **options):
+    return randomization(
+        frame["change"], frame["treated"], frame["cluster"], weights=frame["w"], **options
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_p_is_the_share_of_all_assignments_that_are_as_extreme(seed):
+    frame = units(seed, clusters=7, size=3, treated=3)
+    exact = (np.abs(every_assignment(frame)) >= abs(gap(frame)) - 1e-12).mean()
+    found = drawn(frame, draws=9999, seed=seed)
+    assert found["estimate"] == pytest.approx(gap(frame), abs=1e-12)
+    assert abs(found["p"] - exact) < 4 * np.sqrt(exact * (1 - exact) / 9999) + 1e-4
+
+
+def test_whole_clusters_move_and_as_many_are_treated_in_every_draw():
+    frame = units(11, clusters=6, size=3, treated=2)
+    possible = np.unique(every_assignment(frame).round(9))
+    found = drawn(frame, draws=2000, seed=3)
+    reached = np.unique(found["placebo"].round(9))
+    assert len(possible) == 15
+    assert np.allclose(reached, possible, atol=1e-8)
+    assert (found["n_treated"], found["n_clusters"]) == (2, 6)
+
+
+def test_every_assignment_is_drawn_about_equally_often():
+    frame = units(12, clusters=6, size=2, treated=2)
+    found = drawn(frame, draws=15_000, seed=4)
+    _, times = np.unique(found["placebo"].round(9), return_counts=True)
+    assert times.min() > 800 and times.max() < 1200  # 1,000 expected, 31 their deviation
+
+
+def test_moving_single_units_would_claim_more_than_moving_their_clusters():
+    frame = units(13, clusters=8, size=25, treated=4)
+    frame["change"] += 8 * np.random.default_rng(13).normal(size=8)[frame["cluster"]]
+    whole = drawn(frame, draws=999)["p"]
+    single = drawn(frame.assign(cluster=np.arange(len(frame))), draws=999)["p"]
+    assert single < whole / 2
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_does_not():
+    frame = units(14)
+    first, again, other = (drawn(frame, draws=500, seed=s)["placebo"] for s in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_p_is_never_below_one_over_the_draws_and_the_real_assignment():
+    frame = units(15, clusters=20, treated=10)
+    frame["change"] += 1000 * frame["treated"]
+    assert drawn(frame, draws=99)["p"] == 1 / 100
+
+
+def test_no_difference_at_all_gives_p_one():
+    frame = units(16).assign(change=1.0)
+    assert drawn(frame, draws=99)["p"] == 1
+
+
+def test_without_clusters_each_unit_is_its_own():
+    frame = units(17, clusters=6, size=1, treated=2)
+    alone = randomization(frame["change"], frame["treated"], draws=99, weights=frame["w"])
+    assert np.array_equal(alone["placebo"], drawn(frame, draws=99)["placebo"])
+
+
+def test_a_partly_treated_cluster_cannot_be_reassigned():
+    with pytest.raises(KokeiluError, match="partly treated"):
+        drawn(units(18, mixed=True), draws=9)
