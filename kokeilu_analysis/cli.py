@@ -14,10 +14,9 @@ def main(arguments=None):
         return options.run(options) or 0
     except KokeiluError as error:
         print(f"kokeilu: {error}", file=sys.stderr)
-    except PermissionError as error:
-        print(f"kokeilu: no permission to write {error.filename}.", file=sys.stderr)
     except OSError as error:
-        print(f"kokeilu: {error.strerror or error}: {error.filename}.", file=sys.stderr)
+        place = f": {error.filename}" if error.filename else ""
+        print(f"kokeilu: {error.strerror or error}{place}.", file=sys.stderr)
     except KeyboardInterrupt:
         print("kokeilu: stopped; files already written are whole.", file=sys.stderr)
         return 130
@@ -40,7 +39,7 @@ def _parser():
         sub.set_defaults(run=run)
         return sub
 
-    command(
+    study = command(
         "study",
         _study,
         "everything: panel, notebooks, figures, headline numbers",
@@ -56,12 +55,16 @@ def _parser():
         "refused with file, row and column, and the earlier panel stays.",
     )
     sub.add_argument("folder", metavar="DIR", help="folder that holds the snapshots")
-    sub.add_argument(
-        "--allow-unlisted",
-        action="store_true",
-        help="accept files whose checksum is not the described one, if their content is sound",
+    built = command(
+        "build", _build, "build the panel from imported snapshots, or check the committed one"
     )
-    command("build", _build, "build the panel from imported snapshots, or check the committed one")
+    for reader in (study, sub, built):
+        reader.add_argument(
+            "--allow-unlisted",
+            action="store_true",
+            help="accept snapshots whose checksum is not the described one, if their content is "
+            "sound; for a table state newer than the study",
+        )
     command("notebooks", _notebooks, "execute the notebooks in order and save them")
     command("export", _export, "export the figures (SVG, PNG, CSV) in Finnish, Swedish, English")
     sub = command("check", _check, "check data/raw and data/processed against their descriptions")
@@ -98,7 +101,7 @@ def _study(options):
 
     progress = run.Progress(steps=len(run.notebooks()) + 1)
     with progress.step("panel"):
-        said = run.build()
+        said = run.build(options.allow_unlisted)
     run.run_notebooks(progress)  # the last one exports the figures
     print()
     for line in headline.headline():
@@ -122,7 +125,7 @@ def _import(options):
 def _build(options):
     from kokeilu_analysis import run
 
-    print(run.build())
+    print(run.build(options.allow_unlisted))
 
 
 def _notebooks(options):

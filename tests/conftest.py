@@ -49,12 +49,12 @@ def real():
 @pytest.fixture(scope="session")
 def rebuilt(real, tmp_path_factory):
     """Folder `processed` of a study that has imported the real snapshots; once a session."""
-    study = _study(tmp_path_factory.mktemp("rebuilt"))
+    study = study_in(tmp_path_factory.mktemp("rebuilt"))
     shutil.copytree(paths.RAW, study.raw, ignore=shutil.ignore_patterns("statfin"))
     study.processed.mkdir()
     shutil.copy(paths.PROCESSED / datapackage.DESCRIPTOR, study.processed)
     with pytest.MonkeyPatch.context() as patch:
-        _move_study(patch, study)
+        move_study(patch, study)
         run.import_snapshots(real)
     return study.processed
 
@@ -62,7 +62,7 @@ def rebuilt(real, tmp_path_factory):
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
     """A synthetic study: `delivered` snapshots, described in `raw`, and an earlier panel."""
-    study = _study(tmp_path_factory.mktemp("template"))
+    study = study_in(tmp_path_factory.mktemp("template"))
     shutil.copytree(paths.RAW, study.raw, ignore=shutil.ignore_patterns("statfin"))
     _write_synthetic_snapshots(study.delivered)
     package = datapackage.load(study.raw)
@@ -84,13 +84,13 @@ def template(tmp_path_factory):
 @pytest.fixture
 def study(template, tmp_path, monkeypatch):
     """A copy of the synthetic study that a test may break; the package works in it."""
-    copy = _study(tmp_path / "study")
+    copy = study_in(tmp_path / "study")
     shutil.copytree(template.root, copy.root)
-    _move_study(monkeypatch, copy)
+    move_study(monkeypatch, copy)
     return copy
 
 
-def _study(root):
+def study_in(root):
     return SimpleNamespace(
         root=root,
         raw=root / "raw",
@@ -106,7 +106,7 @@ def _study(root):
     )
 
 
-def _move_study(patch, study):
+def move_study(patch, study):
     patch.setattr(paths, "RAW", study.raw)
     patch.setattr(paths, "SNAPSHOTS", study.snapshots)
     patch.setattr(paths, "PROCESSED", study.processed)

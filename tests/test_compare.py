@@ -76,6 +76,17 @@ def test_a_whole_weight_counts_as_that_many_equal_units():
         assert weighted[column] == pytest.approx(copied[column], abs=1e-10)
 
 
+def test_the_word_none_means_no_weights_as_in_the_tables():
+    frame = simulated(7)
+    for call in (compare.did, compare.event_study):
+        plain, said = (call(frame, *NAMES, 5, weights=w) for w in (None, "none"))
+        pd.testing.assert_frame_equal(plain, said)
+    found = compare.two_by_twos(
+        windowed_frame(), *NAMES, BASE, [LATER], ["w", None], "cluster", main=("later", "none")
+    )
+    assert found["is_main"].tolist() == [False, True]
+
+
 def test_the_scale_of_the_weights_does_not_matter():
     frame = simulated(6)
     scaled = frame.assign(w=frame["w"] * 1000)

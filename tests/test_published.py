@@ -86,8 +86,7 @@ def test_published_group_means_are_totals_over_totals(mainland):
 
 def test_published_leave_one_out_is_what_plain_arithmetic_gives(mainland):
     rate, force, trial = mainland
-    change = rate.loc[:, "2022-11":"2023-10"].mean(axis=1)
-    change -= rate.loc[:, "2019-03":"2020-02"].mean(axis=1)
+    change = main_change(mainland)
     area = results.read("01_municipalities").set_index("municipality")["area_id"]
     control = np.average(change[~trial], weights=force[~trial])
     left = results.read("05_leave_one_out").set_index("area_id")["estimate"]
@@ -96,6 +95,55 @@ def test_published_leave_one_out_is_what_plain_arithmetic_gives(mainland):
         arm = trial & (area != out)
         by_hand = np.average(change[arm], weights=force[arm]) - control
         assert left[out] == pytest.approx(by_hand, abs=1e-9)
+
+
+def left_out(mainland, outcome):
+    """Main estimate, and the estimate without each cluster, of a change by municipality."""
+    _, force, trial = mainland
+    area = results.read("01_municipalities").set_index("municipality")["area_id"]
+
+    def gap(kept):
+        arms = (trial & kept, ~trial & kept)
+        return np.subtract(*(np.average(outcome[a], weights=force[a]) for a in arms))
+
+    return gap(trial | True), np.array([gap(area != a) for a in area.unique()])
+
+
+def main_change(mainland):
+    rate = mainland[0]
+    change = rate.loc[:, "2022-11":"2023-10"].mean(axis=1)
+    return change - rate.loc[:, "2019-03":"2020-02"].mean(axis=1)
+
+
+def test_published_interval_is_the_jackknife_over_areas(mainland):
+    whole, without = left_out(mainland, main_change(mainland))
+    main = results.read("03_did").query("is_main").iloc[0]
+    assert main["n_clusters"] == len(without) == 77
+    error = np.sqrt(76 / 77 * ((without - whole) ** 2).sum())
+    assert main["se"] == pytest.approx(error, abs=1e-9)
+    reach = 1.991673 * error  # the 97.5 % point of t with 76 degrees of freedom
+    assert main["ci_low"] == pytest.approx(whole - reach, abs=1e-6)
+    assert main["ci_high"] == pytest.approx(whole + reach, abs=1e-6)
+
+
+def test_published_randomization_p_is_that_of_other_draws_within_chance(mainland):
+    rate, force, trial = mainland
+    area = results.read("01_municipalities").set_index("municipality")["area_id"]
+    size, total = (v.groupby(area).sum() for v in (force, force * main_change(mainland)))
+    rng, share = np.random.default_rng(1), size.index.str.startswith("KK")
+
+    def gap(treated):
+        return (
+            total[treated].sum() / size[treated].sum()
+            - total[~treated].sum() / size[~treated].sum()
+        )
+
+    drawn = np.array([abs(gap(rng.permutation(share))) for _ in range(2000)])
+    p = (drawn >= abs(gap(share))).mean()
+    row = results.read("05_randomization").iloc[0]
+    assert row["estimate"] == pytest.approx(gap(share), abs=1e-9)
+    assert (row["n_treated"], row["n_clusters"]) == (25, 77)
+    assert abs(row["p"] - p) < 4 * np.sqrt(p * (1 - p) * (1 / 2000 + 1 / 9999))
 
 
 def test_published_estimates_follow_the_schema():

@@ -90,7 +90,8 @@ def two_by_twos(frame, outcome, unit, time, treated, baseline, windows, weights,
         for weight in weights:
             row = did(inside, outcome, unit, time, treated, window.first, weight, cluster)
             spec = f"{window.name}/{weight or 'none'}"
-            tables.append(row.assign(spec=spec, is_main=(window.name, weight) == main))
+            is_main = spec == f"{main[0]}/{main[1] or 'none'}"
+            tables.append(row.assign(spec=spec, is_main=is_main))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -124,8 +125,7 @@ def variants(frame, outcome, unit, time, treated, checks, cluster):
         if kept.empty:
             raise KokeiluError(f"Check {check.spec}: no row meets {check.keep!r}.")
         inside = windowed(kept, time, check.baseline, check.post)
-        weights = None if check.weights == "none" else check.weights
-        row = did(inside, outcome, unit, time, treated, check.post.first, weights, cluster)
+        row = did(inside, outcome, unit, time, treated, check.post.first, check.weights, cluster)
         tables.append(row.assign(spec=check.spec, note=check.keep))
     return pd.concat(tables, ignore_index=True)
 
@@ -312,6 +312,7 @@ def event_interval(frame, lower, upper, time, treated, first, last, weights=None
         A column or an end is missing, a lower end lies above its upper end, the groups change
         from one time to another, or the baseline is not of whole years.
     """
+    weights = None if weights == "none" else weights
     needs(frame, lower, upper, time, treated, weights)
     w = frame[weights] if weights else pd.Series(1.0, index=frame.index)
     ordered(frame, lower, upper, time)

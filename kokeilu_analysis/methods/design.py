@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 
 import pandas as pd
 
@@ -115,7 +116,7 @@ def load(path=paths.STUDY):
 
     def month(section, key, text):
         try:
-            return pd.Timestamp(pd.to_datetime(text, format="%Y-%m"))
+            return pd.Timestamp(datetime.strptime(text, "%Y-%m"))
         except (ValueError, TypeError) as error:
             raise DataError(
                 name, repr(text), 'a month such as "2021-03"', row=f"[{section}]", column=key

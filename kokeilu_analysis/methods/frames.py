@@ -13,7 +13,8 @@ def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
     ----------
     frame : DataFrame
         Long; `unit`, `time`, `outcome`, `treated` (0/1, constant by unit) and, where named,
-        `weights` and `cluster` (constant by unit) are column names.
+        `weights` and `cluster` (constant by unit) are column names. Weights None or "none": every
+        unit the same; cluster None: every unit its own.
 
     Returns
     -------
@@ -26,6 +27,7 @@ def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
         A column is missing, a cell is missing, infinite or doubled, a unit fact is missing or
         changes over time, treatment is not 0 or 1, or a weight is not positive.
     """
+    weights = None if weights == "none" else weights
     needs(frame, outcome, unit, time, treated, weights, cluster)
     nameless = frame[[unit, time]].isna().any(axis=1)
     if nameless.any():

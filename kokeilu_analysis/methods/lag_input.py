@@ -162,6 +162,9 @@ def _region_of_set(d, feasible):
         raise KokeiluError(f"Area {missing[0]} has an effect but is not in the feasible set.")
     m = feasible.matrices()
     first = [feasible.areas.index(area) for area in d.index]
+    whole = m.integrality == 1
+    if whole.any() and (m.lower[whole].min() < 0 or m.upper[whole].max() > 1):
+        raise KokeiluError("The feasible set has whole columns other than 0/1; only those work.")
     order = np.array(first + [i for i in range(len(m.lower)) if i not in set(first)])
     return Region(
         m.lower[order],

@@ -26,6 +26,7 @@ from .line_region import NEGLIGIBLE, Cone, excess, least_variance, linear, quadr
 
 TARGET = 1e-10  # gap at which branch and bound stops
 MOST_NODES = 20_000
+WHOLE = 1e-7  # how far from 0 or 1 a choice may be
 FEW = 10  # ranges up to which all corners are tried
 TANGENTS = 9  # to the squared mean over a node
 
@@ -63,7 +64,8 @@ def slope_extreme(region, weights, centred):
     >>> round(float(slope_extreme(region, np.full(3, 1 / 3), np.array([-0.5, 0.0, 0.5])).value), 6)
     1.0
     """
-    return _over_choices(region, lambda part: _slope(part, weights, centred))
+    common = region.common_values(weights > 0)
+    return _over_choices(region, lambda part, beat: _slope(part, weights, centred, common, beat))
 
 
 def fitted_extreme(region, weights, centred, at):
@@ -77,40 +79,44 @@ def fitted_extreme(region, weights, centred, at):
     >>> round(float(found.value), 6)
     -0.460526
     """
-    return _over_choices(region, lambda part: _fitted(part, weights, centred, at))
+    common = region.common_values(weights > 0)
+    return _over_choices(
+        region, lambda part, beat: _fitted(part, weights, centred, at, common, beat)
+    )
 
 
 def _over_choices(region, solve):
-    """Solve with the whole columns relaxed, then branch on those that are still open."""
+    """Solve with the whole columns relaxed, then branch on those that are still open.
+
+    `solve` takes a part of the region and a value to beat, and answers None where the part is
+    empty or cannot beat it.
+    """
     order, heap, best = count(), [], None
 
     def consider(part):
-        found = solve(part)
+        found = solve(part, -np.inf if best is None else best.value)
         if found is not None:
             heapq.heappush(heap, (-found.value - found.gap, next(order), part, found))
-
-    def beats(found):
-        return found is not None and (best is None or found.value > best.value)
 
     consider(region)
     while heap and (best is None or -heap[0][0] > best.value + max(TARGET, best.gap)):
         _, number, part, found = heapq.heappop(heap)
-        open_columns = part.whole[part.upper[part.whole] > part.lower[part.whole]]
-        if not len(open_columns):
-            best = found if beats(found) else best
+        choices = found.point[part.whole]
+        decided = np.abs(choices - np.round(choices)).max(initial=0.0) < WHOLE
+        if decided or (part.upper[part.whole] == part.lower[part.whole]).all():
+            best = found if best is None or found.value > best.value else best
             continue
+        if number > MOST_NODES:
+            raise KokeiluError("The either-or statements leave too many cases to search.")
         chosen = _completed(part, found.point)
         if chosen is None:
             continue
-        inside = solve(chosen)
-        best = inside if beats(inside) else best
-        if number > MOST_NODES:
-            raise KokeiluError("The either-or statements leave too many cases to search.")
-        distance = np.abs(found.point[open_columns] % 1.0 - 0.5)
-        column = open_columns[np.argmin(distance)]
-        split = np.floor(min(found.point[column], part.upper[column] - 0.5))
+        inside = solve(chosen, -np.inf if best is None else best.value)
+        if inside is not None and (best is None or inside.value > best.value):
+            best = inside
+        column = part.whole[np.argmin(np.abs(choices - 0.5))]
         below, above = part.upper.copy(), part.lower.copy()
-        below[column], above[column] = split, split + 1
+        below[column], above[column] = 0, 1
         consider(replace(part, upper=below))
         consider(replace(part, lower=above))
     if best is None or not heap or np.isinf(best.value):
@@ -119,7 +125,7 @@ def _over_choices(region, solve):
 
 
 def _completed(region, point):
-    """Return the region with its whole columns fixed at integers near `point`, or None."""
+    """Return the region with its 0/1 columns fixed near `point`, or None if no choice fits."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     whole = region.whole
@@ -137,11 +143,11 @@ def _completed(region, point):
     return replace(region, lower=lower, upper=upper)
 
 
-def _slope(region, weights, centred):
+def _slope(region, weights, centred, common, beat):
     best = region.extreme(weights * centred)
-    if best is None:
+    if best is None or (best[0] <= NEGLIGIBLE and beat > 0):
         return None
-    if best[0] > NEGLIGIBLE and region.common_values(weights > 0) is not None:
+    if best[0] > NEGLIGIBLE and common and region.common_values(weights > 0):
         return Extreme(np.inf, best[1], 0.0)
     if -NEGLIGIBLE <= best[0] <= NEGLIGIBLE:
         return Extreme(0.0, best[1], 0.0)
@@ -151,12 +157,12 @@ def _slope(region, weights, centred):
     unit = np.eye(1, len(cone.mean), len(cone.free))[0]
     start = cone.lift(best[1], 1.0)
     if best[0] > 0:
-        return _largest_inside(cone, cone.slope, unit, start, None)
+        return _largest_inside(cone, cone.slope, unit, start, None, beat)
     means = -region.extreme(-weights)[0], region.extreme(weights)[0]
-    return _largest_at_vertex(cone, cone.slope, unit, start, (1.0, 1.0), means)
+    return _largest_at_vertex(cone, cone.slope, unit, start, (1.0, 1.0), means, beat)
 
 
-def _fitted(region, weights, centred, at):
+def _fitted(region, weights, centred, at, common, beat):
     furthest = region.extreme(weights)
     if furthest is None:
         return None
@@ -165,7 +171,9 @@ def _fitted(region, weights, centred, at):
     if not len(cone.free):
         return _single(cone, -(low + high) / 2 * (weights @ (centred * region.lower)))
     answers = []
-    if low <= NEGLIGIBLE and high >= -NEGLIGIBLE:  # b can average `at`: there the fit is the mean
+    if (
+        low <= NEGLIGIBLE and high >= -NEGLIGIBLE and beat < 0
+    ):  # b can average `at`: there the fit is the mean
         level = region.with_rows(
             np.vstack([weights, -weights]), [at + NEGLIGIBLE, NEGLIGIBLE - at]
         ).extreme(0 * weights)
@@ -176,18 +184,19 @@ def _fitted(region, weights, centred, at):
         gain = -side * weights * centred
         best = region.with_rows(-side * weights[None], [-side * at]).extreme(gain)
         if best[0] > NEGLIGIBLE:
-            common = region.common_values(weights > 0)
-            if common is not None and max(side * (c - at) for c in common) > NEGLIGIBLE:
+            shared = region.common_values(weights > 0) if common else None
+            if shared and max(side * (c - at) for c in shared) > NEGLIGIBLE:
                 return Extreme(np.inf, best[1], 0.0)
-            answers.append(_fitted_inside(cone, side, best[1], reach))
+            answers.append(_fitted_inside(cone, side, best[1], reach, beat))
         elif best[0] >= -NEGLIGIBLE:
             answers.append(Extreme(0.0, best[1], 0.0))
-        elif not answers:  # with both sides open, b could average `at` and none could lose
+        elif low > 0 or high < 0:  # else b can average `at`, where nothing is lost
             nearest = low if side > 0 else -high
             start = cone.lift(best[1], side * (weights @ best[1] - at))
             gain, norm, span = -side * cone.slope, side * cone.mean, (1 / reach, 1 / nearest)
-            answers.append(_largest_at_vertex(cone, gain, norm, start, span, (side,)))
-    return max(answers, key=lambda answer: answer.value)
+            answers.append(_largest_at_vertex(cone, gain, norm, start, span, (side,), beat))
+    answers = [answer for answer in answers if answer is not None]
+    return max(answers, key=lambda answer: answer.value, default=None)
 
 
 def _single(cone, gain):
@@ -198,7 +207,7 @@ def _single(cone, gain):
     return Extreme(float(value), b, 0.0)
 
 
-def _fitted_inside(cone, side, b, reach):
+def _fitted_inside(cone, side, b, reach, beat):
     """Solve one side of `at` where the fit can exceed the mean effect."""
     weights, at = cone.weights, cone.at
     distance = side * (weights @ b - at)
@@ -211,19 +220,25 @@ def _fitted_inside(cone, side, b, reach):
         b = b + share * (other - b)
         distance = side * (weights @ b - at)
     start = cone.lift(b, distance)
-    return _largest_inside(cone, -side * cone.slope, side * cone.mean, start, reach)
+    return _largest_inside(cone, -side * cone.slope, side * cone.mean, start, reach, beat)
 
 
-def _largest_inside(cone, gain, norm, p, reach):
-    """Maximise gain @ p / p'Vp > 0 on norm @ p = 1 by Dinkelbach steps; `p` is a feasible start."""
+def _largest_inside(cone, gain, norm, p, reach, beat):
+    """Maximise gain @ p / p'Vp > 0 on norm @ p = 1 by Dinkelbach steps from the feasible `p`.
+
+    Returns None when no point does better than `beat`.
+    """
     variance = cone.variance
-    value = gain @ p / (p @ variance @ p)
+    start = gain @ p / (p @ variance @ p)
+    value = max(start, beat)
     for _ in range(60):
         p, multipliers = quadratic(2 * value, -gain, cone, norm)
         better = gain @ p / (p @ variance @ p)
         if better <= value * (1 + 1e-14):
             break
         value = better
+    if value == beat:
+        return None
     gradient = gain - 2 * value * (variance @ p)
     over = gain @ p - value * (p @ variance @ p)
     over += excess(gradient, p, multipliers, cone, norm, _largest_z(cone, value, reach))
@@ -241,42 +256,54 @@ def _largest_z(cone, value, reach):
     return 1 / min(max(nearest, 1e-6), reach)
 
 
-def _largest_at_vertex(cone, gain, norm, p, span, means):
+def _largest_at_vertex(cone, gain, norm, p, span, means, beat):
     """Maximise gain @ p / p'Vp < 0 on norm @ p = 1 by branch and bound over vertices.
 
     `span` is the interval of z, `means` that of norm-scaled m; one of the two is a single number,
-    the other is the pivot that is bisected beside the coordinates x = X/z.
+    the other is the pivot that is bisected beside the coordinates x = X/z. Returns None when no
+    point does better than `beat`.
     """
     size, pivot_is_z = len(p) - 1, span[1] > span[0]
-    ends_suffice = cone.region.is_box()
-    if ends_suffice and size <= FEW:
+    box_only = cone.region.is_box()
+    if box_only and size <= FEW:
         return _best_corner(cone, gain, norm)
-    p, value = _climb(cone, gain, norm, p)
+    choices = np.isin(cone.free, cone.region.whole)
+    if choices.any():
+        chosen = _completed(cone.region, cone.point(p))
+        if chosen is None:
+            return None
+        side = np.sign(gain @ cone.slope)
+        p = cone.lift(chosen.extreme(side * cone.weights * cone.centred)[1], 1.0)
+        p /= norm @ p
+        value = gain @ p / (p @ cone.variance @ p)
+    else:
+        p, value = _climb(cone, gain, norm, p)
     floor = least_variance(cone, norm)
-    if (
-        floor <= NEGLIGIBLE
-    ):  # only a corner where all b coincide has no variance, and it is no rival
+    if floor <= NEGLIGIBLE:  # at a corner where all b coincide, which is no rival
         floor = p @ cone.variance @ p
-    order = count()
+    if beat > value:
+        p, value = None, beat
+    order, nodes = count(), 0
     root = np.zeros(size), np.ones(size), *(span if pivot_is_z else means)
     heap = [(-np.inf, next(order), root, None)]
-    nodes = 0
-    while heap:
-        bound = -heap[0][0]
-        if (bound <= TARGET * floor and nodes) or nodes >= MOST_NODES:
-            break
+    while heap and (not nodes or -heap[0][0] > TARGET * floor) and nodes < MOST_NODES:
         _, _, node, split = heapq.heappop(heap)
-        for child in [node] if split is None else _children(node, split, ends_suffice):
+        for child in [node] if split is None else _children(node, split, box_only | choices):
             nodes += 1
             solved = _relaxation(cone, gain, norm, value, child, pivot_is_z, means)
             if solved is None:
                 continue
-            bound, candidate, split_child = solved
-            reached = gain @ candidate / (candidate @ cone.variance @ candidate)
-            if reached > value:
-                p, value = _climb(cone, gain, norm, candidate)
+            bound, candidate, next_split = solved
+            shares = candidate[:-1] / candidate[-1]
+            unsure = np.where(choices, np.minimum(shares, 1 - shares), 0.0)
+            if unsure.max(initial=0.0) > WHOLE:
+                next_split = int(np.argmax(unsure)), 0.5
+            elif gain @ candidate / (candidate @ cone.variance @ candidate) > value:
+                p, value = _climb(cone, gain, norm, candidate, choices)
             if bound > TARGET * floor:
-                heapq.heappush(heap, (-bound, next(order), child, split_child))
+                heapq.heappush(heap, (-bound, next(order), child, next_split))
+    if p is None:
+        return None
     over = max(-heap[0][0], TARGET * floor) if heap else TARGET * floor
     return Extreme(float(value), cone.point(p), float(over / floor))
 
@@ -295,14 +322,17 @@ def _best_corner(cone, gain, norm):
 
 
 def _children(node, split, ends_suffice):
-    """Split a node at a coordinate (index, x) or at the middle of the pivot (None)."""
+    """Split a node at a coordinate (index, x) or at the middle of the pivot (None).
+
+    Where `ends_suffice` for the coordinate, no value between its ends needs a look.
+    """
     low, high, first, last = node
     index, x = split
     if index is None:
         middle = (first + last) / 2
         return [(low, high, first, middle), (low, high, middle, last)]
     below, above = high.copy(), low.copy()
-    below[index], above[index] = (low[index], high[index]) if ends_suffice else (x, x)
+    below[index], above[index] = (low[index], high[index]) if ends_suffice[index] else (x, x)
     return [(low, below, first, last), (above, high, first, last)]
 
 
@@ -380,14 +410,21 @@ def _relaxation(cone, gain, norm, value, node, pivot_is_z, means):
     return bound, p, (None, None) if from_pivot else (widest, p[widest] / p[-1])
 
 
-def _climb(cone, gain, norm, p):
-    """Move from p to better and better vertices, each the best for the gradient at the last."""
+def _climb(cone, gain, norm, p, choices=None):
+    """Move from p to better and better vertices, each the best for the gradient at the last.
+
+    Columns marked in `choices` stay as they are in p.
+    """
     equal, limits = cone.equalities(norm)
+    rows, bounds = cone.rows, np.array([(0, None)] * len(p))
+    if choices is not None and choices.any():
+        held = np.eye(len(p))[:-1][choices]
+        held[:, -1] = -np.round(p[:-1][choices] / p[-1])
+        equal, limits = np.vstack([equal, held]), np.append(limits, np.zeros(len(held)))
     value = gain @ p / (p @ cone.variance @ p)
     while True:
         gradient = gain - 2 * value * (cone.variance @ p)
-        bounds = np.array([(0, None)] * len(p))
-        solved = linear(-gradient, cone.rows, np.zeros(len(cone.rows)), equal, limits, bounds)
+        solved = linear(-gradient, rows, np.zeros(len(rows)), equal, limits, bounds)
         if solved is None:
             return p, value
         candidate = solved[0]

@@ -20,7 +20,7 @@ class Region:
     """A box and linear statements (rows @ b <= limits, and equalities) about n columns.
 
     Columns are areas, and behind them perhaps auxiliary columns of weight zero. `whole` holds the
-    numbers of the columns that must be integers.
+    numbers of the columns that must be 0 or 1.
     """
 
     lower: np.ndarray

@@ -8,6 +8,7 @@ import string
 from datetime import datetime
 
 import numpy as np
+import pandas as pd
 
 LANGUAGES = ("fi", "sv", "en")
 MINUS, NO_BREAK, EN_DASH = "\u2212", "\u00a0", "\u2013"
@@ -24,7 +25,7 @@ def number(value, decimals=1, lang="en"):
     >>> number(-0.04, 1, "en"), number(1234, 0, "en"), number(float("nan"))
     ('0.0', '1,234', '–')
     """
-    if value is None or not np.isfinite(value):
+    if pd.isna(value) or not np.isfinite(value):
         return MISSING
     text = f"{abs(value):,.{decimals}f}"
     if lang != "en":

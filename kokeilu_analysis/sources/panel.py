@@ -103,7 +103,14 @@ def _table(newest_first, source_code, codes, months, merged):
 
 
 def write(panel, folder=paths.PROCESSED):
-    """Write the panel and its checksum; both whole or not at all."""
+    """Write the panel, then its checksum; each file whole or not at all.
+
+    Raises
+    ------
+    DataError
+        The folder does not describe a panel; then nothing is written.
+    """
+    datapackage.resource(folder, "panel")
     store.write_parquet(folder / paths.PANEL.name, panel)
     datapackage.describe(folder, "panel")
 
@@ -179,6 +186,9 @@ def rates(panel, measure, denominator):
 def aggregate(panel, units):
     """Add municipalities up to areas or groups; hidden cells stay intervals.
 
+    A merged cell adds nothing, since the municipality that it merged into carries its people;
+    the two belong in one unit.
+
     Parameters
     ----------
     panel : DataFrame
@@ -194,7 +204,8 @@ def aggregate(panel, units):
     """
     if (panel["measure"] == "unemployment_rate").any():
         raise DataError("the panel", "unemployment_rate", "counts: rates cannot be added up")
-    rows = panel[panel["municipality"].isin(units.index) & (panel["status"] != NOT_YET)]
+    printed = panel["status"].isin([OBSERVED, HIDDEN])
+    rows = panel[panel["municipality"].isin(units.index) & printed]
     rows = rows.assign(unit=rows["municipality"].map(units), hidden_cells=rows["status"] == HIDDEN)
     sums = rows.groupby(["unit", "month", "measure"], as_index=False, observed=True)[
         ["value", "lower", "upper", "hidden_cells"]
