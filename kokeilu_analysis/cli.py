@@ -50,9 +50,9 @@ def _parser():
         "import",
         _import,
         "read a folder of StatFin 12r5 snapshots and build the panel from them",
-        "Checks every snapshot cell by cell, against sums and against each other, copies the "
-        f"files to {paths.shown(paths.SNAPSHOTS)} and builds the panel. A faulty snapshot is "
-        "refused with file, row and column, and the earlier panel stays.",
+        "Checks every snapshot of StatFin table 12r5 cell by cell, against sums and against each "
+        f"other, copies the files to {paths.shown(paths.SNAPSHOTS)} and builds the panel. A faulty "
+        "snapshot is refused with file, row and column, and the earlier panel stays.",
     )
     sub.add_argument("folder", metavar="DIR", help="folder that holds the snapshots")
     built = command(

@@ -26,7 +26,7 @@ def test_two_by_two_is_the_difference_of_the_changes():
 
 
 @given(st.integers(0, 10_000), st.floats(-3, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_planted_effect_adds_exactly_itself(seed, effect):
     plain, planted = simulated(seed), simulated(seed, effect=effect)
     for weights in (None, "w"):
@@ -43,7 +43,7 @@ def test_there_is_no_effect_when_both_groups_move_alike():
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_unit_and_time_effects_change_nothing(seed):
     frame = simulated(seed)
     rng = np.random.default_rng(seed + 1)
@@ -195,7 +195,7 @@ def test_a_condition_that_cannot_be_met_or_read_names_its_check(keep, said):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_unit_month_and_calendar_patterns_leave_the_seasonal_study_unchanged(seed):
     frame = monthly(seed)
     rng = np.random.default_rng(seed + 1)

@@ -34,7 +34,8 @@ class LineBounds:
         For each of "intercept_low", "intercept_high", "slope_low", "slope_high" the backlogs that
         attain the end, in the shape of the effects; None where an end is infinite.
     gap : float
-        Proof of optimality: no feasible backlogs go beyond an end by more than this.
+        Proof of optimality: no feasible backlogs go beyond an end by more than this. Below 1e-9
+        of the effects' size unless a search over either-or statements grew too long and stopped.
     at : float
         The reference backlog.
     note : str
@@ -94,8 +95,9 @@ def intercept_bounds(
 
     References
     ----------
-    The box bound of a regression on an interval-measured regressor without an assumption on where
-    in the interval it lies: Horowitz and Manski 1995, Econometrica 63. Contrast `line_bounds`.
+    Interval-measured regressors: Manski and Tamer 2002, Econometrica 70. Here it is the
+    least-squares line itself that is bounded, with no assumption on where in its range a backlog
+    lies.
 
     Examples
     --------
@@ -337,10 +339,11 @@ def frontier_bounds(
     for name, column in (("intercept_low", "bound_low"), ("intercept_high", "bound_high")):
 
         def exact(r, name=name):
-            ends, witness, _ = _solved(d, w, region, r, [name])
+            ends, witness, gap = _solved(d, w, region, r, [name])
             if np.isinf(ends[name]):
                 raise KokeiluError("The evidence allows all areas the same backlog: no bounds.")
-            return ends[name], line(d.to_numpy(), witness[name], w)[1]
+            outer = ends[name] + (gap if name.endswith("high") else -gap)
+            return outer, line(d.to_numpy(), witness[name], w)[1]
 
         places, values = _chords(exact, float(product.min()), float(product.max()), tolerance)
         table[column] = np.interp(product, places, values)

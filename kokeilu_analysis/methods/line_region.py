@@ -210,7 +210,7 @@ def quadratic(curvature, vector, cone, norm):
     p = np.linalg.lstsq(equal, limits, rcond=None)[0]
     slack, price = np.maximum(-rows @ p, 1.0), np.ones(len(rows))
     equal_price = np.zeros(len(limits))
-    best = np.inf, 0, p, price, equal_price
+    best, before = (np.inf, 0, p, price, equal_price), np.inf
     for number in range(100):
         dual = curvature * (cone.variance @ p) + vector + rows.T @ price + equal.T @ equal_price
         primal, balance = rows @ p + slack, equal @ p - limits
@@ -219,7 +219,7 @@ def quadratic(curvature, vector, cone, norm):
         error = max(middle, *(np.abs(part).max() for part in (dual, primal, balance)))
         if error < best[0]:
             best = error, number, p, price, equal_price
-        if error < 1e-15 or number > best[1] + 4:  # rounding, not the method, sets the limit now
+        if error < 1e-14 or number > best[1] + 8:  # rounding, not the method, sets the limit now
             break
         ratio = price / slack
         inner = curvature * weights * span**2 + ratio[:size]
@@ -239,7 +239,10 @@ def quadratic(curvature, vector, cone, norm):
                 if corrected:
                     reach = min(_longest(slack, ds), _longest(price, dprice))
                     ahead = (slack + reach * ds) @ (price + reach * dprice) / len(rows)
-                    target = target + ds * dprice - (ahead / middle) ** 3 * middle
+                    if middle > 0.9 * before:  # the corrector cycles: centre instead
+                        target = target - 0.5 * middle
+                    else:
+                        target = target + ds * dprice - (ahead / middle) ** 3 * middle
                 push = (price * primal - target) / slack
                 first = -dual - rows[: 2 * size + 1].T @ push[: 2 * size + 1]
                 second = np.concatenate(
@@ -260,7 +263,7 @@ def quadratic(curvature, vector, cone, norm):
             break
         reach = 0.995 * min(_longest(slack, ds), _longest(price, dprice))
         p, equal_price = p + reach * dp, equal_price + reach * edge[2 + len(own) :]
-        slack, price = slack + reach * ds, price + reach * dprice
+        slack, price, before = slack + reach * ds, price + reach * dprice, middle
     return best[2], best[3:]
 
 

@@ -24,7 +24,7 @@ def count(program, n, x, side, margin=MARGIN):
     >>> count(p, 3, 0.5, side=1)
     (1, 2)
     """
-    least, _ = _least_beyond(program, n, x, side, np.ones(n))
+    least, _, _ = _least_beyond(program, n, x, side, np.ones(n))
     p = program.copy()
     beyond = p.columns(np.zeros(n), np.ones(n), whole=True)
     for i in range(n):  # beyondᵢ = 1 only if Bᵢ is beyond x by the margin
@@ -65,44 +65,58 @@ def quantile(program, n, q, weights=None):
 
 
 def _least_beyond(program, n, x, side, weights):
-    """Return the least weight of the areas beyond `x`, and which areas they are."""
+    """Return the least weight of the areas beyond `x`, which they are, and the point."""
     p = program.copy()
     beyond = p.columns(np.zeros(n), np.ones(n), whole=True)
     for i in range(n):  # beyondᵢ = 0 only if Bᵢ is not beyond x
         limit = p.lower[i] if side > 0 else p.upper[i]
         p.row([i, beyond[i]], [side, slack(side * (x - limit))], low=side * x)
     value, point = p.minimise(beyond, weights)
-    return value, point[beyond] > 0.5
+    return value, point[beyond] > 0.5, point[: len(program.lower)]
 
 
 def _reach(program, n, side, weights, allowed):
     """Return the furthest x beyond which no more than `allowed` of the weight has to lie.
 
     The least weight beyond x grows as x moves on. Every possible x gives a set of areas beyond
-    it, and with these fixed the furthest x comes from a linear programme, so the result is
-    attained; no other set of areas reaches further by more than `MARGIN`.
+    it, and with the choices fixed the furthest x comes from a linear programme, so the result
+    is attained; no other choice reaches further by more than `MARGIN`.
     """
     limits = (program.upper if side > 0 else program.lower)[:n]
-    possible = [u for u in limits if weights[side * (u - limits) > 0].sum() <= allowed + 1e-9]
-    wall = side * max(side * u for u in possible)  # as far as the areas' own limits let it
-    reached = _furthest(program, side, np.zeros(n, dtype=bool))
+    wall = _own_reach(limits, side, weights, allowed)  # as far as the areas' own limits let it
+    _, point = program.minimise([], [])
+    reached = _own_reach(point[:n], side, weights, allowed)
     x, near = wall, False
     while side * (wall - reached) > MARGIN:
-        weight, beyond = _least_beyond(program, n, x, side, weights)
-        if weight > allowed + 1e-9:
-            wall = x
+        weight, beyond, point = _least_beyond(program, n, x, side, weights)
+        further = reached
+        if weight <= allowed + 1e-9:
+            further = _furthest(program, side, beyond, point, reached)
+        if side * further > side * reached:
+            reached = further
         else:
-            reached = side * max(side * reached, side * _furthest(program, side, beyond))
-        near = not near  # mostly the present set is the best one: look there, then halve
+            wall = x
+        near = not near  # mostly the present choice is the best one: look there, then halve
         x = reached + side * MARGIN / 2 if near else (reached + wall) / 2
     return reached
 
 
-def _furthest(program, side, beyond):
-    """Return the furthest x that no area leaves beyond it except those marked."""
+def _own_reach(values, side, weights, allowed):
+    """Return the furthest of the values beyond which no more than `allowed` of the weight lies."""
+    possible = [v for v in values if weights[side * (v - values) > 0].sum() <= allowed + 1e-9]
+    return float(side * max(side * v for v in possible))
+
+
+def _furthest(program, side, beyond, point, reached):
+    """Return the furthest x beyond which only the marked areas lie, or `reached` if that is more.
+
+    All 0/1 choices stay as at `point`, which leaves a linear programme.
+    """
     p = program.copy()
+    whole = p.integrality == 1
+    p.lower[whole] = p.upper[whole] = np.round(point[whole])
     x = p.columns([0.0], [1.0])[0]
     for i in np.flatnonzero(~beyond):
         p.row([i, x], [side, -side], low=0.0)
-    value, _ = p.minimise([x], [-side])
-    return -side * value
+    answer = p.minimise([x], [-side])
+    return side * max(side * reached, -answer[0]) if answer else reached
