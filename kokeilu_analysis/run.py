@@ -17,8 +17,8 @@ from kokeilu_analysis.errors import DataError, KokeiluError
 class Progress:
     """Says on the terminal which step runs and how long it took; never in a notebook."""
 
-    def __init__(self, steps=0, stream=sys.stderr):
-        self.steps, self.done, self.stream = steps, 0, stream
+    def __init__(self, steps=0, stream=None):
+        self.steps, self.done, self.stream = steps, 0, stream or sys.stderr
 
     @contextmanager
     def step(self, what):

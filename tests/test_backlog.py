@@ -279,3 +279,44 @@ def test_bounds_of_every_reading_for_25_areas_take_seconds_not_minutes():
         for weights in ("areas", "customers"):
             one.bounds(one.weights(weights))
     assert time.process_time() - began < 5  # the aim is 2 s on an idle core
+
+
+# --- returns outweigh the letter ----------------------------------------------------------------
+
+
+def reply(area, share):
+    return {
+        "statement_id": f"survey_{area}",
+        "subject": area,
+        "kind": "value",
+        "lower": share,
+        "upper": share,
+    }
+
+
+def test_a_reply_below_the_smallest_so_far_makes_that_statement_give_way():
+    other = next(a for a in AREAS if a not in SIX and a != "KK17")
+    wider = feasible().with_statement(reply(other, 0.05))
+    settled, dropped = wider.giving_way({f"survey_{other}"})
+    assert [name for name, _ in dropped] == ["smallest"]
+    low, high = settled.bounds({other: 1.0})
+    assert low == pytest.approx(0.05) and high == pytest.approx(0.05)
+
+
+def test_a_reply_that_fits_drops_nothing_and_narrows_only():
+    before, other = feasible(), next(a for a in AREAS if a not in SIX and a != "KK17")
+    settled, dropped = before.with_statement(reply(other, 0.3)).giving_way({f"survey_{other}"})
+    assert dropped == []
+    old, new = (f.bounds_area().set_index("area_id") for f in (before, settled))
+    assert (new["bound_low"] >= old["bound_low"] - 1e-9).all()
+    assert (new["bound_high"] <= old["bound_high"] + 1e-9).all()
+    untouched = [a for a in SIX]
+    assert np.allclose(new.loc[untouched], old.loc[untouched])
+
+
+def test_replies_that_clash_among_themselves_are_an_error():
+    twice = feasible().with_statement(
+        [reply("KK05", 0.2), reply("KK05", 0.4) | {"statement_id": "again"}]
+    )
+    with pytest.raises(EmptySetError):
+        twice.giving_way({"survey_KK05", "again"})

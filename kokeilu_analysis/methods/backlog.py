@@ -26,6 +26,10 @@ __all__ = ["Compatibility", "EmptySetError", "FeasibleSet", "compatible", "readi
 Compatibility = namedtuple("Compatibility", "compatible low high witness conflict")
 
 
+# which kinds of statement give way first, from what is said of many to what is said of one
+GENERAL = ["few_below", "mean", "smallest", "largest", "order", "range", "later", "value"]
+
+
 class EmptySetError(KokeiluError):
     """The statements cannot all hold; `conflict` lists the ids of some that clash."""
 
@@ -264,6 +268,39 @@ class FeasibleSet:
         """
         found = minimal_conflicts(len(self.statements), self._holds, limit)
         return [[self.statements[i].id for i in conflict] for conflict in found]
+
+    def giving_way(self, kept):
+        """Drop statements that clash with those to keep, the most general first.
+
+        For returns of municipalities: an exact answer outweighs what an earlier letter said in
+        general, for example of the smallest figure so far.
+
+        Parameters
+        ----------
+        kept : collection of str
+            Statement ids that must stay.
+
+        Returns
+        -------
+        (FeasibleSet, list of (str, str))
+            The set, and each dropped id with the conflict in words.
+
+        Raises
+        ------
+        EmptySetError
+            When the statements to keep clash among themselves.
+        """
+        kept, feasible, dropped = set(kept), self, []
+        while conflict := next(iter(feasible.conflicts(limit=1)), None):
+            said = feasible.explain(conflict)
+            movable = [s for s in feasible.statements if s.id in conflict and s.id not in kept]
+            if not movable:
+                raise EmptySetError(said, conflict)
+            gone = min(movable, key=lambda s: GENERAL.index(s.kind)).id
+            dropped.append((gone, said))
+            rest = [s for s in feasible.statements if s.id != gone]
+            feasible = FeasibleSet(rest, self.areas, self.customers, self.groups, self.replied)
+        return feasible, dropped
 
     def explain(self, conflict, names=None):
         """Say a conflict in words; `names` may give the areas' and groups' names."""

@@ -215,6 +215,50 @@ def _chosen(rows, known, reading):
     return [row for row in chosen if row["statement_id"] not in replaced]
 
 
+def city_ranges(row, shares, reading):
+    """Turn a range that holds for cities into what it implies for their areas.
+
+    The rest of an area may have any backlog from 0 to 1, so the area's lies between
+    ``share · lower`` and ``share · upper + 1 - share``.
+
+    Parameters
+    ----------
+    row : Series or dict
+        A range row of the register whose statement is about cities.
+    shares : Series by area_id
+        The city's share (0–1) of the area's customers, or of a stand-in such as the unemployed.
+    reading : str
+        Name of the reading the new rows belong to.
+
+    Returns
+    -------
+    DataFrame
+        One row an area, in the columns of `row`.
+
+    Examples
+    --------
+    >>> rows = city_ranges({"statement_id": "c", "lower": 0.6, "upper": 0.8, "note": ""},
+    ...                    pd.Series({"KK11": 0.5}), "city_only")
+    >>> rows[["subject", "lower", "upper"]].round(9).values.tolist()
+    [['KK11', 0.3, 0.9]]
+    """
+    low, high = float(row["lower"]), float(row["upper"])
+    found = [
+        dict(row)
+        | {
+            "statement_id": f"{row['statement_id']}_{area}",
+            "subject": area,
+            "lower": share * low,
+            "upper": share * high + 1 - share,
+            "reading": reading,
+            "replaces": row["statement_id"],
+            "note": f"Implied for the area: the city has {share:.0%} of it, the rest is open.",
+        }
+        for area, share in shares.items()
+    ]
+    return pd.DataFrame(found)
+
+
 def grouped(groups, areas):
     """Return named groups as a dict of lists, checked against the areas."""
     if groups is None:
