@@ -4,6 +4,7 @@ raw facts and snapshots → panel → notebooks → result tables → figures
 """
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -24,18 +25,18 @@ class Progress:
     def step(self, what):
         """Announce a step, time it, and say where it stopped if it fails."""
         self.done += 1
-        place = f"[{self.done}/{self.steps}] " if self.steps else ""
-        self._say(f"{place}{what} …", end="")
+        name = f"[{self.done}/{self.steps}] {what}" if self.steps else what
+        self._say(f"{name} …")
         began = time.perf_counter()
         try:
             yield
         except BaseException:
-            self._say(" stopped")
+            self._say(f"{name}: stopped")
             raise
-        self._say(f" {time.perf_counter() - began:.1f} s")
+        self._say(f"{name}: {time.perf_counter() - began:.1f} s")
 
-    def _say(self, text, end="\n"):
-        print(text, end=end, file=self.stream, flush=True)
+    def _say(self, text):
+        print(text, file=self.stream, flush=True)
 
 
 def notebooks():
@@ -150,14 +151,48 @@ def execute(path, workdir=None):
     store.write_text(path, nbformat.writes(book) + "\n")
 
 
-def run_notebooks(progress):
-    """Execute every notebook in order."""
-    with tempfile.TemporaryDirectory() as home:
+def reads(path):
+    """Return the numbers of the earlier notebooks whose results a notebook reads.
+
+    Read off its code: ``results.read("03_did")``, the tables of the figures it shows, and all of
+    them where it exports.
+    """
+    import json
+
+    from kokeilu_analysis.report import figures
+
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    tables = re.findall(r'results\.read\("(\w+)"', code)
+    shown = re.findall(r'figures\.show\("(\w+)"', code)
+    tables += [t for i in shown for t in figures.tables(i)]
+    earlier = {p.stem[:2] for p in notebooks() if p.stem < path.stem}
+    if "figures.export(" in code or "headline(" in code:
+        return earlier
+    return earlier & {t[:2] for t in tables}
+
+
+def run_notebooks(progress, workers=2):
+    """Execute the notebooks in order; two side by side where neither reads the other's results."""
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+    def work(path):
+        with progress.step(f"notebook {path.stem}"):
+            execute(path)
+
+    with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(workers) as pool:
         # IPython keeps a history in the user's home, Jupyter its sockets; a study leaves nothing
         os.environ |= {"IPYTHONDIR": home, "JUPYTER_RUNTIME_DIR": home}
-        for path in notebooks():
-            with progress.step(f"notebook {path.stem}"):
-                execute(path)
+        waiting, running, done = notebooks(), {}, set()
+        while waiting or running:
+            for path in list(waiting):
+                if len(running) < workers and reads(path) <= done:
+                    running[pool.submit(work, path)] = path
+                    waiting.remove(path)
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                done.add(running.pop(future).stem[:2])
+                future.result()  # the first failure stops the study
 
 
 def export(progress):

@@ -16,7 +16,7 @@ FOUND = {
     "higher": (0.7, 0.3, 1.7),
     "unclear": (0.7, -0.3, 1.7),
 }
-AS_PNG = ["F1", "F2", "F4", "F9"]  # one figure of each kind: map, bars, band, forest
+AS_PNG = ["F2", "F4"]  # hatched bars, and a transparent band
 PAIRS = [("ci_low", "ci_high"), ("slope_low", "slope_high"), ("zero_low", "zero_high")]
 
 

@@ -32,8 +32,8 @@ def test_every_choice_of_the_file_arrives_in_the_design(edited):
     assert f"{plan.start:%Y-%m}" == raw["trial"]["start"] == "2021-03"
     assert plan.labour_force_year == raw["panel"]["labour_force_year"] == 2019
     main = raw["main"]
-    assert (plan.outcome, plan.post, plan.weights, plan.cluster, plan.level) == tuple(
-        main[key] for key in ("outcome", "post", "weights", "cluster", "level")
+    assert (plan.outcome, plan.post, plan.weights, plan.cluster) == tuple(
+        main[key] for key in ("outcome", "post", "weights", "cluster")
     )
     assert list(plan.reference_backlog) == raw["lag"]["reference_backlog"]
     assert [v.spec for v in plan.robustness] == [entry["spec"] for entry in raw["robustness"]]
@@ -123,7 +123,6 @@ FAULTS = {
         'weights = "population"',
         "[main], column weights: found population, expected none or labour_force",
     ),
-    "a level in per cent": ("level = 0.95", "level = 95", "[main], column level: found 95"),
     "no outcome": ('outcome = "unemployed"', "", "[main], column outcome: found nothing"),
     "no cluster": ('cluster = "area_id"', "", "[main], column cluster: found nothing"),
     "a year in words": (

@@ -101,6 +101,15 @@ class TestNotebook:
                 assert other == name[:2]
 
 
+def test_a_notebook_waits_for_those_whose_results_it_reads():
+    needed = {path.stem[:2]: run.reads(path) for path in run.notebooks()}
+    assert needed["01"] == set()
+    assert {"02", "03"} <= needed["04"] and "03" in needed["05"]
+    assert needed["06"] == {"01", "02", "03", "04", "05"}
+    for number, earlier in needed.items():
+        assert all(other < number for other in earlier)
+
+
 def test_each_result_table_is_written_by_a_notebook():
     written = {
         table

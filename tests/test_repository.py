@@ -51,8 +51,7 @@ def test_readme_quotes_the_answer_of_the_result_tables():
 
 
 def test_readme_figure_has_the_alt_text_of_the_register():
-    _, _, said = figures.draw("F4", "en")
-    assert f"![{said.alt}](docs/figures/F4_en.png)" in README
+    assert f"![{figures.said('F4', 'en').alt}](docs/figures/F4_en.png)" in README
 
 
 def test_readme_notebook_table_equals_the_folder():

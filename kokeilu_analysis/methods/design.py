@@ -57,7 +57,6 @@ class Design:
     post: str
     weights: str
     cluster: str
-    level: float
     reference_backlog: tuple
     backlog: dict
     robustness: tuple
@@ -163,9 +162,6 @@ def load(path=paths.STUDY):
         raise DataError(name, post, f"a window from {start:%YM%m} on", row="[main]", column="post")
     if weights not in ("none", "labour_force"):
         raise DataError(name, weights, "none or labour_force", row="[main]", column="weights")
-    level = get("main", "level")
-    if not isinstance(level, float) or not 0.5 < level < 1:
-        raise DataError(name, level, "a level such as 0.95", row="[main]", column="level")
     backlog = get("lag", "reference_backlog")
     if not isinstance(backlog, list) or not all(
         isinstance(b, int | float) and 0 <= b <= 1 for b in backlog
@@ -203,7 +199,6 @@ def load(path=paths.STUDY):
         post=post,
         weights=weights,
         cluster=get("main", "cluster"),
-        level=level,
         reference_backlog=tuple(backlog),
         backlog={key: get("backlog", key) for key in BACKLOG},
         robustness=tuple(variants),

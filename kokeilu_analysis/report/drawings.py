@@ -10,8 +10,6 @@ import pandas as pd
 from kokeilu_analysis.report import numbers
 from kokeilu_analysis.report.figures import BAND, DARK, EDGE, NAVY, ORANGE, ORANGE_TEXT
 
-TRIAL_START = pd.Timestamp("2021-03-01")
-COVID = (pd.Timestamp("2020-03-01"), pd.Timestamp("2021-03-01"))
 BIG_MUNICIPALITY = 60_000  # inhabitants from which the map names a place
 # where a name stands so that names do not meet: its edge at the dot, points upward
 MAP_LABELS = {
@@ -22,9 +20,9 @@ MAP_LABELS = {
     "Pori": ("right", 0),
     "Vaasa": ("right", 0),
     "Hämeenlinna": ("right", -3),
-    "Lahti": ("left", -5),
-    "Kouvola": ("left", 3),
-    "Lappeenranta": ("left", 0),
+    "Lahti": ("left", 9),
+    "Kouvola": ("left", -3),
+    "Lappeenranta": ("left", 8),
 }
 
 
@@ -182,7 +180,7 @@ def draw_f3(figure, tables, say, values):
     _months(axes, means["month"], room=0.15)
     axes.set_ylim(0, means["mean"].max() * 1.18)
     axes.yaxis.get_major_locator().set_params(integer=True)
-    _mark_time(axes, say)
+    _mark_time(axes, say, tables["03_did"])
     _y_numbers(axes, say, decimals=0)
     axes.set_title(say("y"))
     return means
@@ -211,8 +209,8 @@ def draw_f4(figure, tables, say, values):
     axes.axhline(0, color=DARK, linewidth=0.9)
     _months(axes, month)
     axes.set_ylim(study["ci_low"].min() - 0.3, study["ci_high"].max() + 0.9)
-    _mark_time(axes, say)
-    base = (pd.Timestamp("2019-03-01"), pd.Timestamp("2020-02-01"))
+    _mark_time(axes, say, tables["03_did"])
+    base = _ends(_main(tables["03_did"])["pre"])
     axes.annotate(
         say("base"),
         (base[0] + (base[1] - base[0]) / 2, 0),
@@ -254,12 +252,14 @@ def draw_f5(figure, tables, say, values):
 def values_f6(tables):
     """The gap at the layoff peak and at the end of the series."""
     gaps = tables["03_layoffs"]
-    early = gaps[gaps["month"] == gaps["month"].min() + pd.DateOffset(months=3)]
-    last = gaps[gaps["month"] == gaps["month"].max()]
+    first, final = gaps["month"].min() + pd.DateOffset(months=3), gaps["month"].max()
+    early, last = gaps[gaps["month"] == first], gaps[gaps["month"] == final]
     early, last = (part.set_index("series") for part in (early, last))
     shrinks = early.loc["without_laid_off", "bound_high"] < early.loc["unemployed", "bound_low"] / 2
     return {
         "verdict": "mostly" if shrinks else "partly",
+        "early_month": first,
+        "last_month": final,
         "with_early": early.loc["unemployed", "bound_low"],
         "without_early_low": early.loc["without_laid_off", "bound_low"],
         "without_early_high": early.loc["without_laid_off", "bound_high"],
@@ -290,7 +290,7 @@ def draw_f6(figure, tables, say, values):
     axes.axhline(0, color=DARK, linewidth=0.9)
     _months(axes, gaps["month"], room=0.28)
     axes.set_ylim(min(0, gaps["bound_low"].min()) - 0.2, gaps["bound_high"].max() + 0.5)
-    _mark_time(axes, say, covid=False)
+    _mark_time(axes, say, tables["03_did"], covid=False)
     _y_numbers(axes, say)
     axes.set_title(say("y"))
     return gaps
@@ -414,7 +414,7 @@ def draw_f10(figure, tables, say, values):
     )
     bars[["ci_low", "ci_high"]] = np.nan
     labels = [
-        say(row.assumption, k=numbers.number(row.k, 2 if row.k % 1 else 0, say.lang))
+        say(row.assumption, k=numbers.number(row.k, _decimals(row.k), say.lang))
         for row in ladder.itertuples()
     ]
     _forest(figure.add_subplot(), bars, labels, say)
@@ -462,11 +462,12 @@ def _effect(row):
     """Name an estimate and what its interval allows to say."""
     low, high = row["ci_low"], row["ci_high"]
     windows = {
-        f"{name}_{end}": pd.to_datetime(text, format="%YM%m")
+        f"{name}_{end}": month
         for name in ("pre", "post")
-        for end, text in zip(("first", "last"), row[name].split(numbers.EN_DASH), strict=True)
+        for end, month in zip(("first", "last"), _ends(row[name]), strict=True)
     }
     return windows | {
+        "weights": row["weights"],
         "estimate": row["estimate"],
         "ci_low": low,
         "ci_high": high,
@@ -481,7 +482,7 @@ def _quantity(tables, quantity, reading="default"):
 
 def _span(wide, text):
     """Rows of a table by month inside a window written as 2019M03–2020M02."""
-    first, last = (pd.to_datetime(t, format="%YM%m") for t in text.split(numbers.EN_DASH))
+    first, last = _ends(text)
     return wide[(wide.index >= first) & (wide.index <= last)]
 
 
@@ -495,16 +496,28 @@ def _months(axes, months, room=0.0):
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%Y"))
 
 
-def _mark_time(axes, say, covid=True):
-    top = axes.get_ylim()[1]
+def _mark_time(axes, say, did, covid=True):
+    """Mark the COVID year and the start of the trial, both as the two-by-twos know them."""
+    window = did.set_index(did["spec"].str.partition("/")[0])["post"]
+    start, top = _ends(window["first_year"].iloc[0])[0], axes.get_ylim()[1]
     if covid:
-        axes.axvspan(*COVID, color=BAND, zorder=0, linewidth=0)
-        middle = COVID[0] + (COVID[1] - COVID[0]) / 2
-        axes.text(middle, top, say("covid"), ha="center", va="top", fontsize=8)
-    axes.axvline(TRIAL_START, color=DARK, linewidth=0.9, linestyle=(0, (1, 1.5)))
-    axes.text(
-        TRIAL_START + pd.Timedelta(days=20), top, say("start"), ha="left", va="top", fontsize=8
-    )
+        band = _ends(window["covid_year"].iloc[0])[0], start
+        axes.axvspan(*band, color=BAND, zorder=0, linewidth=0)
+        axes.text(
+            band[0] + (start - band[0]) / 2, top, say("covid"), ha="center", va="top", fontsize=8
+        )
+    axes.axvline(start, color=DARK, linewidth=0.9, linestyle=(0, (1, 1.5)))
+    axes.text(start + pd.Timedelta(days=20), top, say("start"), ha="left", va="top", fontsize=8)
+
+
+def _ends(text):
+    """First and last month of a window written as 2019M03–2020M02."""
+    return [pd.to_datetime(t, format="%YM%m") for t in text.split(numbers.EN_DASH)]
+
+
+def _decimals(x):
+    """How many decimals a short number needs: 2 has none, 1.5 one, 1.25 two."""
+    return 0 if not np.isfinite(x) else len(f"{x:g}".partition(".")[2])
 
 
 def _apart(heights, gap):

@@ -80,6 +80,8 @@ def texts(lang):
 def words(figure_id, lang, values):
     """Return a figure's words; headline and alt follow ``values["verdict"]`` where they vary."""
     own, common = texts(lang)[figure_id], texts(lang)["common"]
+    if "weights" in values:
+        values = values | {"weighting": common["weighting"][values["weights"]]}
 
     def pick(key):
         text = own[key]
@@ -90,6 +92,24 @@ def words(figure_id, lang, values):
     parts = {key: pick(key) for key in ("headline", "subtitle", "note", "alt")}
     source = numbers.fill(own.get("source", common["source"]), values, lang)
     return Words(lang, labels=common["labels"] | own.get("labels", {}), source=source, **parts)
+
+
+def tables(figure_id):
+    """Return the names of the result tables a figure is made from."""
+    return ["01_groups", *register()[figure_id]["tables"]]
+
+
+def said(figure_id, lang, folder=paths.RESULTS):
+    """Return a figure's words, filled from the result tables, without drawing it."""
+    return _told(figure_id, lang, folder)[2]
+
+
+def _told(figure_id, lang, folder):
+    from kokeilu_analysis.report import drawings
+
+    read = {name: results.read(name, folder) for name in register()[figure_id]["tables"]}
+    values = group_sizes(folder) | getattr(drawings, f"values_{figure_id.lower()}")(read)
+    return read, values, words(figure_id, lang, values)
 
 
 def draw(figure_id, lang, folder=paths.RESULTS, titled=False):
@@ -121,18 +141,16 @@ def draw(figure_id, lang, folder=paths.RESULTS, titled=False):
             f"{', '.join(numbers.LANGUAGES)}."
         )
     entry = register()[figure_id]
-    tables = {name: results.read(name, folder) for name in entry["tables"]}
-    values = group_sizes(folder) | getattr(drawings, f"values_{figure_id.lower()}")(tables)
-    said = words(figure_id, lang, values)
+    read, values, spoken = _told(figure_id, lang, folder)
     with mpl.rc_context(STYLE):
         if titled:
-            figure, body = _framed(said, entry["height_mm"])
+            figure, body = _framed(spoken, entry["height_mm"])
         else:
             size = (WIDTH_MM / MM, entry["height_mm"] / MM)
             figure = body = Figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)
-        drawn = getattr(drawings, f"draw_{figure_id.lower()}")(body, tables, said, values)
-    return figure, drawn, said
+        drawn = getattr(drawings, f"draw_{figure_id.lower()}")(body, read, spoken, values)
+    return figure, drawn, spoken
 
 
 def group_sizes(folder=paths.RESULTS):
@@ -190,6 +208,7 @@ def image(figure, form, said):
     with mpl.rc_context(STYLE):
         if form == "png":
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+            figure.set_layout_engine("none")  # laid out once; another form keeps the places
             return buffer.getvalue()
         figure.savefig(
             buffer,
@@ -252,7 +271,7 @@ def export(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
         written = [
             path for paths_ in pool.map(_export_one, *zip(*todo, strict=True)) for path in paths_
         ]
-    for old in set(folder.glob("*")) - set(written):
+    for old in set(folder.glob("F[0-9]*")) - set(written):
         old.unlink()
     return written
 
@@ -262,8 +281,8 @@ def _export_one(figure_id, lang, folder, tables):
     slide, _, _ = draw(figure_id, lang, tables, titled=True)
     base, png = folder / stem(figure_id, lang), image(figure, "png", said)
     written = [
-        store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)),
         store.write_bytes(base.with_suffix(".png"), png),
+        store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)),
         store.write_bytes(base.with_name(f"{base.name}_esitys.png"), image(slide, "png", said)),
     ]
     if lang == "en":  # numbers have no language: one table a figure

@@ -269,7 +269,8 @@ def _typed(text, field, file, lines):
         return column
     pattern, expected = FORMS[kind]
     filled = column != ""
-    bad = filled & ~column.map({cell: bool(pattern.fullmatch(cell)) for cell in set(column)})
+    right = {cell: bool(pattern.fullmatch(cell)) for cell in set(column)}
+    bad = filled & ~column.map(right).astype(bool)
     values = column.where(filled)
     if kind in ("date", "yearmonth"):  # the right form can still name a day that is not
         form = "%Y-%m-%d" if kind == "date" else "%Y-%m"
