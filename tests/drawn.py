@@ -68,7 +68,9 @@ def drawn(figure_id, lang, titled=False):
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    figure, frame, said = figures.draw(figure_id, lang, titled=titled)
+    figure, frame, said = figures.draw(figure_id, lang)
+    if titled:
+        figure = figures.slide(figures.image(figure, "png", said), said)
     page = SimpleNamespace(figure=figure, frame=frame, said=said, texts=[])
     page.width, page.height = (72 * inches for inches in figure.get_size_inches())
     passes, draw_text, draw_figure = [], Text.draw, Figure.draw

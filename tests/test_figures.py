@@ -260,8 +260,8 @@ def test_a_figure_without_its_table_names_the_table(tmp_path):
 
 
 def test_an_export_writes_every_form_and_an_unchanged_one_writes_nothing(tmp_path, monkeypatch):
-    def again(figure_id, lang, folder=None, titled=False):
-        page = drawn(figure_id, lang, titled)
+    def again(figure_id, lang, folder=None):
+        page = drawn(figure_id, lang)
         return page.figure, page.frame, page.said
 
     monkeypatch.setattr(figures, "draw", again)

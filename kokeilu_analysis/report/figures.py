@@ -112,7 +112,7 @@ def _told(figure_id, lang, folder):
     return read, values, words(figure_id, lang, values)
 
 
-def draw(figure_id, lang, folder=paths.RESULTS, titled=False):
+def draw(figure_id, lang, folder=paths.RESULTS):
     """Draw a figure from the result tables.
 
     Parameters
@@ -122,8 +122,6 @@ def draw(figure_id, lang, folder=paths.RESULTS, titled=False):
     lang : {"fi", "sv", "en"}
     folder : path
         Where the result tables are.
-    titled : bool
-        Put headline, note and source inside, for slides; otherwise they stay text beside it.
 
     Returns
     -------
@@ -140,16 +138,12 @@ def draw(figure_id, lang, folder=paths.RESULTS, titled=False):
             f"No figure {figure_id} in {lang}; there are {', '.join(register())} in "
             f"{', '.join(numbers.LANGUAGES)}."
         )
-    entry = register()[figure_id]
     read, values, spoken = _told(figure_id, lang, folder)
     with mpl.rc_context(STYLE):
-        if titled:
-            figure, body = _framed(spoken, entry["height_mm"])
-        else:
-            size = (WIDTH_MM / MM, entry["height_mm"] / MM)
-            figure = body = Figure(figsize=size, layout="constrained")
+        size = (WIDTH_MM / MM, register()[figure_id]["height_mm"] / MM)
+        figure = Figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)
-        drawn = getattr(drawings, f"draw_{figure_id.lower()}")(body, read, spoken, values)
+        drawn = getattr(drawings, f"draw_{figure_id.lower()}")(figure, read, spoken, values)
     return figure, drawn, spoken
 
 
@@ -164,22 +158,35 @@ def group_sizes(folder=paths.RESULTS):
     }
 
 
-def _framed(said, height_mm):
-    """Return a figure with headline and subtitle above, note and source below, and its body."""
-    from matplotlib.figure import Figure
+def slide(picture, said):
+    """Return a figure for slides: headline and subtitle above a picture, note and source below.
 
-    above = [*_lines(said.headline, 11.5, "bold"), *_lines(said.subtitle, 9)]
-    below = _lines(f"{said.note} {said.source}", 8)
-    heights = [4 + 5.2 * len(above), height_mm, 3 + 3.8 * len(below)]
-    figure = Figure(figsize=(WIDTH_MM / MM, sum(heights) / MM), layout="constrained")
-    head, body, foot = figure.subfigures(3, 1, height_ratios=heights)
-    headline = len(_lines(said.headline, 11.5, "bold"))
-    for k, line in enumerate(above):
-        style = {"fontsize": 11.5, "weight": "bold"} if k < headline else {"fontsize": 9}
-        y = 1 - (2 + 5.2 * k) / heights[0]
-        head.text(0.01, y, line, va="top", ha="left", **style)
-    foot.text(0.01, 0.95, "\n".join(below), va="top", ha="left", fontsize=8)
-    return figure, body
+    Parameters
+    ----------
+    picture : bytes
+        The figure as `image` returns it in PNG.
+    said : Words
+    """
+    import matplotlib as mpl
+    import numpy as np
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    body = np.asarray(Image.open(io.BytesIO(picture)))
+    above = [(line, 11.5, "bold") for line in _lines(said.headline, 11.5, "bold")]
+    above += [(line, 9, "normal") for line in _lines(said.subtitle, 9)]
+    below = [(line, 8, "normal") for line in _lines(f"{said.note} {said.source}", 8)]
+    point, row = DPI / 72, 1.3  # pixels; line height in font sizes
+    head, foot = (sum(row * size for _, size, _ in part) + 12 for part in (above, below))
+    height = body.shape[0] + point * (head + foot)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_MM / MM, height / DPI), dpi=DPI)
+        figure.figimage(body, 0, round(point * foot))
+        for part, top in ((above, height - point * 4), (below, point * (foot - 4))):
+            for line, size, weight in part:
+                figure.text(0.012, top / height, line, va="top", fontsize=size, fontweight=weight)
+                top -= point * row * size
+    return figure
 
 
 def _lines(text, fontsize, weight="normal"):
@@ -278,12 +285,13 @@ def export(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
 
 def _export_one(figure_id, lang, folder, tables):
     figure, drawn, said = draw(figure_id, lang, tables)
-    slide, _, _ = draw(figure_id, lang, tables, titled=True)
     base, png = folder / stem(figure_id, lang), image(figure, "png", said)
     written = [
         store.write_bytes(base.with_suffix(".png"), png),
         store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)),
-        store.write_bytes(base.with_name(f"{base.name}_esitys.png"), image(slide, "png", said)),
+        store.write_bytes(
+            base.with_name(f"{base.name}_esitys.png"), image(slide(png, said), "png", said)
+        ),
     ]
     if lang == "en":  # numbers have no language: one table a figure
         written.append(store.write_csv(folder / f"{figure_id}.csv", drawn))
