@@ -53,7 +53,7 @@ def study_in(root):
 
 def without_progress(err):
     """Return stderr without the lines that say which step runs."""
-    return re.sub(r"^.* … .*\n", "", err, flags=re.MULTILINE)
+    return re.sub(r"^(?!kokeilu:).*( …|: stopped|: [\d.]+ s)\n", "", err, flags=re.MULTILINE)
 
 
 def move_study(patch, study):

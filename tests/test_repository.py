@@ -76,6 +76,7 @@ def test_lock_names_no_registry():
 
 def test_every_dependency_says_why():
     text = (paths.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    text = text[text.index("[project]") :]
     for name in PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"]:
         line = next(row for row in text.splitlines() if f'"{name}"' in row)
         assert re.search(r"#\s*\w.{10,}", line), line

@@ -14,12 +14,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ..errors import KokeiluError
-from . import order
-from . import statements as st
-from .conflicts import minimal_conflicts
-from .constraints import assembled
-from .statements import readings
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import order
+from kokeilu_analysis.methods import statements as st
+from kokeilu_analysis.methods.conflicts import minimal_conflicts
+from kokeilu_analysis.methods.constraints import assembled
+from kokeilu_analysis.methods.statements import readings
 
 __all__ = ["Compatibility", "EmptySetError", "FeasibleSet", "compatible", "readings"]
 

@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from ..errors import KokeiluError
-from .program import Program
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.program import Program
 
 MODELS = {
     "constant_plans": "share of customers a month",

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ..errors import KokeiluError
-from .program import Program
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.program import Program
 
 FIGURES = ("value", "range", "smallest", "largest")  # kinds that report an area's own figure
 

@@ -11,11 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..errors import KokeiluError
-from . import estimates
-from .lag_input import box, checked_effects, checked_weights, evidence_region, pair, shares
-from .line_bounds import fitted_extreme, slope_extreme
-from .line_region import NEGLIGIBLE
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import estimates
+from kokeilu_analysis.methods.lag_input import (
+    box,
+    checked_effects,
+    checked_weights,
+    evidence_region,
+    pair,
+    shares,
+)
+from kokeilu_analysis.methods.line_bounds import fitted_extreme, slope_extreme
+from kokeilu_analysis.methods.line_region import NEGLIGIBLE
 
 ENDS = ("intercept_low", "intercept_high", "slope_low", "slope_high")
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ..errors import KokeiluError
-from .line_region import Region
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.line_region import Region
 
 
 def pair(value, name):

@@ -21,7 +21,14 @@ from itertools import count
 
 import numpy as np
 
-from .line_region import NEGLIGIBLE, Cone, excess, least_variance, linear, quadratic
+from kokeilu_analysis.methods.line_region import (
+    NEGLIGIBLE,
+    Cone,
+    excess,
+    least_variance,
+    linear,
+    quadratic,
+)
 
 TARGET = 1e-10  # gap at which branch and bound stops
 MOST_NODES = 4_000  # then the search ends, and the gap says what is left open

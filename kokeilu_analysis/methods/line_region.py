@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..errors import KokeiluError
+from kokeilu_analysis.errors import KokeiluError
 
 NEGLIGIBLE = 1e-12  # of a backlog or an effect of size one; what is smaller counts as zero
 

@@ -7,8 +7,8 @@ with the areas in their first `n` columns, and must have a feasible point.
 
 import numpy as np
 
-from ..errors import KokeiluError
-from .constraints import slack
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.constraints import slack
 
 MARGIN = 1e-5  # of a share: closer than this to a threshold does not count as beyond it
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import KokeiluError
+from kokeilu_analysis.errors import KokeiluError
 
 
 @dataclass(frozen=True)

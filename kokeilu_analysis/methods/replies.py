@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..errors import KokeiluError
+from kokeilu_analysis.errors import KokeiluError
 
 
 def rank_replies(feasible, weights, grid=9):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, KokeiluError
+from kokeilu_analysis.errors import DataError, KokeiluError
 
 KINDS = "value range mean smallest largest few_below order later context".split()
 DEFAULT = "default"

@@ -9,6 +9,20 @@ import pandas as pd
 
 from kokeilu_analysis.report import numbers
 from kokeilu_analysis.report.figures import BAND, DARK, EDGE, NAVY, ORANGE, ORANGE_TEXT
+from kokeilu_analysis.report.marks import (
+    effect_values,
+    forest,
+    inside,
+    main_row,
+    mark_time,
+    quantity_row,
+    short_decimals,
+    spread_apart,
+    window_ends,
+    x_numbers,
+    y_numbers,
+    year_axis,
+)
 
 BIG_MUNICIPALITY = 60_000  # inhabitants from which the map names a place
 # where a name stands so that names do not meet: its edge at the dot, points upward
@@ -84,7 +98,7 @@ def draw_f1(figure, tables, say, values):
 def values_f2(tables):
     """How wide the areas' ranges are."""
     areas = tables["02_area_bounds"]
-    mean = _quantity(tables, "mean_of_areas")
+    mean = quantity_row(tables, "mean_of_areas")
     return {
         "n_areas": len(areas),
         "n_reported": int((areas["known"] != "rest").sum()),
@@ -125,7 +139,7 @@ def draw_f2(figure, tables, say, values):
     axes.set_yticks(range(len(areas)), areas[name], fontsize=8)
     axes.set_ylim(len(areas) - 0.4, -0.6)
     axes.set_xlim(0, 100)
-    _x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
+    x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
     axes.set_xlabel(say("x"))
     axes.grid(axis="x")
     axes.grid(False, axis="y")
@@ -145,9 +159,9 @@ def draw_f2(figure, tables, say, values):
 def values_f3(tables):
     """Means of the two groups in the baseline and the last year."""
     means = tables["03_group_means"]
-    main = _main(tables["03_did"])
+    main = main_row(tables["03_did"])
     wide = means.pivot(index="month", columns="group", values="mean")
-    base, last = (_span(wide, main[k]).mean() for k in ("pre", "post"))
+    base, last = (inside(wide, main[k]).mean() for k in ("pre", "post"))
     return {
         "trial_base": base["trial"],
         "control_base": base["control"],
@@ -156,7 +170,7 @@ def values_f3(tables):
         "trial_change": last["trial"] - base["trial"],
         "control_change": last["control"] - base["control"],
         "peak": wide["trial"].max(),
-        **_effect(main),
+        **effect_values(main),
     }
 
 
@@ -177,22 +191,22 @@ def draw_f3(figure, tables, say, values):
             color=text,
             va="center",
         )
-    _months(axes, means["month"], room=0.15)
+    year_axis(axes, means["month"], room=0.15)
     axes.set_ylim(0, means["mean"].max() * 1.18)
     axes.yaxis.get_major_locator().set_params(integer=True)
-    _mark_time(axes, say, tables["03_did"])
-    _y_numbers(axes, say, decimals=0)
+    mark_time(axes, say, tables["03_did"])
+    y_numbers(axes, say, decimals=0)
     axes.set_title(say("y"))
     return means
 
 
 def values_f4(tables):
     """The main estimate and the gap just before the start."""
-    main = _main(tables["03_did"])
+    main = main_row(tables["03_did"])
     did = tables["03_did"].set_index("spec")
     covid = did.loc[f"covid_year/{main['weights']}"]
     return {
-        **_effect(main),
+        **effect_values(main),
         "covid": covid["estimate"],
         "covid_low": covid["ci_low"],
         "covid_high": covid["ci_high"],
@@ -207,10 +221,10 @@ def draw_f4(figure, tables, say, values):
     axes.fill_between(month, study["ci_low"], study["ci_high"], color=NAVY, alpha=0.18, linewidth=0)
     axes.plot(month, study["estimate"], color=NAVY)
     axes.axhline(0, color=DARK, linewidth=0.9)
-    _months(axes, month)
+    year_axis(axes, month)
     axes.set_ylim(study["ci_low"].min() - 0.3, study["ci_high"].max() + 0.9)
-    _mark_time(axes, say, tables["03_did"])
-    base = _ends(_main(tables["03_did"])["pre"])
+    mark_time(axes, say, tables["03_did"])
+    base = window_ends(main_row(tables["03_did"])["pre"])
     axes.annotate(
         say("base"),
         (base[0] + (base[1] - base[0]) / 2, 0),
@@ -220,17 +234,17 @@ def draw_f4(figure, tables, say, values):
         va="top",
         fontsize=8,
     )
-    _y_numbers(axes, say)
+    y_numbers(axes, say)
     axes.set_title(say("y"))
     return study[["post", "event_month", "estimate", "ci_low", "ci_high"]]
 
 
 def values_f5(tables):
     """The two-by-twos."""
-    did, main = tables["03_did"].set_index("spec"), _main(tables["03_did"])
+    did, main = tables["03_did"].set_index("spec"), main_row(tables["03_did"])
     equal = did.loc[main["spec"].split("/")[0] + "/none"]
     return {
-        **_effect(main),
+        **effect_values(main),
         "n_rows": int((did["outcome"] == main["outcome"]).sum()),
         "equal": equal["estimate"],
         "equal_low": equal["ci_low"],
@@ -245,7 +259,7 @@ def draw_f5(figure, tables, say, values):
     rows = rows.sort_values("is_main", ascending=False, kind="stable")
     parts = [spec.split("/") for spec in rows["spec"]]
     labels = [say("row", window=say(a), weights=say("w_" + b)) for a, b in parts]
-    _forest(figure.add_subplot(), rows, labels, say)
+    forest(figure.add_subplot(), rows, labels, say)
     return rows[["spec", "pre", "post", "weights", "estimate", "ci_low", "ci_high", "is_main"]]
 
 
@@ -288,10 +302,10 @@ def draw_f6(figure, tables, say, values):
             va="center",
         )
     axes.axhline(0, color=DARK, linewidth=0.9)
-    _months(axes, gaps["month"], room=0.28)
+    year_axis(axes, gaps["month"], room=0.28)
     axes.set_ylim(min(0, gaps["bound_low"].min()) - 0.2, gaps["bound_high"].max() + 0.5)
-    _mark_time(axes, say, tables["03_did"], covid=False)
-    _y_numbers(axes, say)
+    mark_time(axes, say, tables["03_did"], covid=False)
+    y_numbers(axes, say)
     axes.set_title(say("y"))
     return gaps
 
@@ -303,7 +317,7 @@ def values_f7(tables):
     return {
         "lowest": areas["estimate"].min(),
         "highest": areas["estimate"].max(),
-        **_effect(areas.iloc[0]),
+        **effect_values(areas.iloc[0]),
         "reach": (areas["ci_high"] - areas["estimate"]).max(),
         "slope_low": slope["bound_low"] / 10,
         "slope_high": slope["bound_high"] / 10,
@@ -331,14 +345,14 @@ def draw_f7(figure, tables, say, values):
     named = areas[areas["known"] != "rest"].sort_values("estimate")
     name = "area_name_sv" if say.lang == "sv" else "area_name_fi"
     for end, column in named.groupby("bound_high"):
-        places = _apart(column["estimate"], gap=0.24)
+        places = spread_apart(column["estimate"], gap=0.24)
         for label, y in zip(column[name], places, strict=True):
             axes.text(100 * end + 1.5, y, label, va="center", fontsize=8, color=NAVY)
     axes.text(13, areas["estimate"].max() * 0.75, say("rest"), fontsize=8, color=DARK)
     axes.axhline(0, color=DARK, linewidth=0.9)
     axes.set_xlim(0, 104)
-    _x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
-    _y_numbers(axes, say)
+    x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
+    y_numbers(axes, say)
     axes.set_xlabel(say("x"))
     axes.set_title(say("y"))
     shown = ["area_id", "area_name_fi", "known", "bound_low", "bound_high", "estimate"]
@@ -351,7 +365,7 @@ def values_f8(tables):
     att, zero = adjusted.loc["att_areas"], adjusted.loc["sharp_zero_backlog"]
     middle = adjusted.loc["midpoint_zero_backlog"]
     return {
-        **_effect(att),
+        **effect_values(att),
         "zero_low": zero["bound_low"],
         "zero_high": zero["bound_high"],
         "middle": middle["estimate"],
@@ -367,17 +381,17 @@ def draw_f8(figure, tables, say, values):
     rows = rows[rows["spec"].isin(say.labels["rows"])].copy()
     order = list(say.labels["rows"])
     rows = rows.sort_values("spec", key=lambda s: s.map(order.index))
-    _forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
+    forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
     return rows[["spec", "estimate", "ci_low", "ci_high", "bound_low", "bound_high"]]
 
 
 def values_f9(tables):
     """How far the main estimate moves."""
     checks = tables["05_robustness"]
-    main = _main(checks)
+    main = main_row(checks)
     others = checks[checks["estimate"].notna()]
     return {
-        **_effect(main),
+        **effect_values(main),
         "n_checks": len(others) - 1,
         "least": others["estimate"].min(),
         "most": others["estimate"].max(),
@@ -389,13 +403,13 @@ def draw_f9(figure, tables, say, values):
     """Forest of the robustness checks, the main specification first."""
     rows = tables["05_robustness"]
     rows = rows[rows["estimate"].notna() & rows["ci_low"].notna()]
-    _forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
+    forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
     return rows[["spec", "pre", "post", "weights", "controls", "estimate", "ci_low", "ci_high"]]
 
 
 def values_f10(tables):
     """The most that COVID can explain under the plainest assumption, and what is left."""
-    ladder, mean = tables["02_covid_share"], _quantity(tables, "mean_of_areas")
+    ladder, mean = tables["02_covid_share"], quantity_row(tables, "mean_of_areas")
     same = ladder[ladder["assumption"] == "same"].iloc[0]
     return {
         "most": 100 * same["bound_high"],
@@ -414,10 +428,10 @@ def draw_f10(figure, tables, say, values):
     )
     bars[["ci_low", "ci_high"]] = np.nan
     labels = [
-        say(row.assumption, k=numbers.number(row.k, _decimals(row.k), say.lang))
+        say(row.assumption, k=numbers.number(row.k, short_decimals(row.k), say.lang))
         for row in ladder.itertuples()
     ]
-    _forest(figure.add_subplot(), bars, labels, say)
+    forest(figure.add_subplot(), bars, labels, say)
     return ladder
 
 
@@ -452,120 +466,3 @@ def draw_f11(figure, tables, say, values):
     axes.grid(axis="x")
     axes.grid(False, axis="y")
     return ranking[["rank", "area_id", name, "gain_worst", "gain_mean", "gain_best", "width_now"]]
-
-
-def _main(estimates):
-    return estimates[estimates["is_main"]].iloc[0]
-
-
-def _effect(row):
-    """Name an estimate and what its interval allows to say."""
-    low, high = row["ci_low"], row["ci_high"]
-    windows = {
-        f"{name}_{end}": month
-        for name in ("pre", "post")
-        for end, month in zip(("first", "last"), _ends(row[name]), strict=True)
-    }
-    return windows | {
-        "weights": row["weights"],
-        "estimate": row["estimate"],
-        "ci_low": low,
-        "ci_high": high,
-        "verdict": numbers.verdict(low, high),
-    }
-
-
-def _quantity(tables, quantity, reading="default"):
-    rows = tables["02_quantities"]
-    return rows[(rows["quantity"] == quantity) & (rows["reading"] == reading)].iloc[0]
-
-
-def _span(wide, text):
-    """Rows of a table by month inside a window written as 2019M03–2020M02."""
-    first, last = _ends(text)
-    return wide[(wide.index >= first) & (wide.index <= last)]
-
-
-def _months(axes, months, room=0.0):
-    """Years on the x axis, the whole span shown, `room` (share) kept free at the right."""
-    import matplotlib.dates as mdates
-
-    span = months.max() - months.min()
-    axes.set_xlim(months.min(), months.max() + span * room)
-    axes.xaxis.set_major_locator(mdates.YearLocator())
-    axes.xaxis.set_major_formatter(mdates.DateFormatter("%Y"))
-
-
-def _mark_time(axes, say, did, covid=True):
-    """Mark the COVID year and the start of the trial, both as the two-by-twos know them."""
-    window = did.set_index(did["spec"].str.partition("/")[0])["post"]
-    start, top = _ends(window["first_year"].iloc[0])[0], axes.get_ylim()[1]
-    if covid:
-        band = _ends(window["covid_year"].iloc[0])[0], start
-        axes.axvspan(*band, color=BAND, zorder=0, linewidth=0)
-        axes.text(
-            band[0] + (start - band[0]) / 2, top, say("covid"), ha="center", va="top", fontsize=8
-        )
-    axes.axvline(start, color=DARK, linewidth=0.9, linestyle=(0, (1, 1.5)))
-    axes.text(start + pd.Timedelta(days=20), top, say("start"), ha="left", va="top", fontsize=8)
-
-
-def _ends(text):
-    """First and last month of a window written as 2019M03–2020M02."""
-    return [pd.to_datetime(t, format="%YM%m") for t in text.split(numbers.EN_DASH)]
-
-
-def _decimals(x):
-    """How many decimals a short number needs: 2 has none, 1.5 one, 1.25 two."""
-    return 0 if not np.isfinite(x) else len(f"{x:g}".partition(".")[2])
-
-
-def _apart(heights, gap):
-    """Move label heights (ascending) up just enough to be `gap` apart."""
-    placed = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + gap) if placed else height)
-    return placed
-
-
-def _x_numbers(axes, say, ticks, decimals=1):
-    axes.set_xticks(ticks, [numbers.number(t, decimals, say.lang) for t in ticks])
-
-
-def _y_numbers(axes, say, decimals=1):
-    axes.yaxis.set_major_formatter(lambda y, _: numbers.number(y, decimals, say.lang))
-
-
-def _forest(axes, rows, labels, say):
-    """Points with 95% intervals; a row with bounds only is a bar without a point."""
-    ends = rows[["ci_low", "ci_high", "bound_low", "bound_high"]].to_numpy(float)
-    low, high = np.nanmin(ends), np.nanmax(ends)
-    for y, row in enumerate(rows.itertuples()):
-        if np.isnan(row.estimate):
-            axes.barh(
-                y,
-                row.bound_high - row.bound_low,
-                left=row.bound_low,
-                height=0.34,
-                facecolor="white",
-                edgecolor=NAVY,
-                linewidth=1,
-                hatch="////",
-            )
-            text = numbers.interval(row.bound_low, row.bound_high, 1, say.lang)
-        else:
-            heavy = 2.6 if row.is_main else 1.4
-            axes.plot([row.ci_low, row.ci_high], [y, y], color=NAVY, linewidth=heavy)
-            axes.plot(row.estimate, y, "o", color=NAVY, markersize=7 if row.is_main else 5)
-            span = numbers.interval(row.ci_low, row.ci_high, 1, say.lang)
-            text = f"{numbers.number(row.estimate, 1, say.lang)} ({span})"
-        axes.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
-    pad = 0.05 * (high - low)
-    axes.set_xlim(min(low, 0) - pad, max(high, 0) + pad)
-    axes.set_ylim(len(rows) - 0.5, -0.6)
-    axes.set_yticks(range(len(rows)), labels)
-    axes.axvline(0, color=DARK, linewidth=0.9)
-    axes.xaxis.set_major_formatter(lambda x, _: numbers.number(x, 1, say.lang))
-    axes.grid(axis="x")
-    axes.grid(False, axis="y")
-    axes.set_xlabel(say("x"))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import paths, store
-from ..errors import DataError
+from kokeilu_analysis import paths, store
+from kokeilu_analysis.errors import DataError
 
 DESCRIPTOR = "datapackage.json"
 RESTORE = "Restore the file from the repository."

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import paths
-from ..errors import DataError
-from . import datapackage
+from kokeilu_analysis import paths
+from kokeilu_analysis.errors import DataError
+from kokeilu_analysis.sources import datapackage
 
 AREAS, TRIAL, OTHER_MAINLAND, ALAND = 25, 118, 175, 16  # the official totals, 1.1.2021
 ALAND_REGION = "21"
