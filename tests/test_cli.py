@@ -113,7 +113,7 @@ def test_a_failure_is_one_sentence_on_stderr_and_exit_code_1(tmp_path):
         cwd=paths.ROOT,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    *_, sentence = done.stderr.splitlines()
+    _, progress, sentence = done.stderr.splitlines()
     assert progress.endswith("stopped")
     assert sentence == (
         f"kokeilu: {nowhere}: found no such folder, expected a folder of StatFin 12r5 snapshots."
