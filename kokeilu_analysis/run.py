@@ -167,7 +167,7 @@ def reads(path):
     shown = re.findall(r'figures\.show\("(\w+)"', code)
     tables += [t for i in shown for t in figures.tables(i)]
     earlier = {p.stem[:2] for p in notebooks() if p.stem < path.stem}
-    if "figures.export(" in code or "headline(" in code:
+    if "export.figures(" in code or "headline(" in code:
         return earlier
     return earlier & {t[:2] for t in tables}
 
@@ -197,10 +197,10 @@ def run_notebooks(progress, workers=2):
 
 def export(progress):
     """Export the figures in three languages."""
-    from kokeilu_analysis.report import figures
+    from kokeilu_analysis.report import export
 
     with progress.step(f"figures to {paths.shown(paths.FIGURES)}"):
-        return figures.export()
+        return export.figures()
 
 
 def survey_template(path):

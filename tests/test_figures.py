@@ -10,7 +10,7 @@ from drawn import AS_PNG, IDS, LANGUAGES, drawn, marks, tables, values
 
 from kokeilu_analysis import paths
 from kokeilu_analysis.errors import DataError, KokeiluError
-from kokeilu_analysis.report import figures
+from kokeilu_analysis.report import export, figures
 
 BARE = pytest.mark.parametrize("lang", LANGUAGES)
 EACH = pytest.mark.parametrize("figure_id", IDS)
@@ -264,12 +264,12 @@ def test_an_export_writes_every_form_and_an_unchanged_one_writes_nothing(tmp_pat
         page = drawn(figure_id, lang)
         return page.figure, page.frame, page.said
 
-    monkeypatch.setattr(figures, "draw", again)
-    written = figures._export_one("F4", "en", tmp_path, paths.RESULTS)
+    monkeypatch.setattr(export, "draw", again)
+    written = export._export_one("F4", "en", tmp_path, paths.RESULTS)
     names = ["F4.csv", "F4_en.png", "F4_en.svg", "F4_en_esitys.png"]
     assert sorted(p.name for p in written) == names
     stamps = {p: p.stat().st_mtime_ns for p in written}
-    figures._export_one("F4", "en", tmp_path, paths.RESULTS)
+    export._export_one("F4", "en", tmp_path, paths.RESULTS)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()} == stamps
     assert (tmp_path / "F4.csv").read_text("utf-8").startswith("post,event_month,estimate")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kokeilu_analysis import paths, results, store
+from kokeilu_analysis import paths, results
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.report import numbers
 
@@ -246,55 +246,3 @@ def show(figure_id, lang="en"):
         metadata={"image/png": {"alt": said.alt, "width": 750}},
     )
     display(Markdown(f"<small>{said.note} {said.source}</small>"))
-
-
-def stem(figure_id, lang):
-    """Return the file name stem of an exported figure, e.g. ``F4_fi``."""
-    return f"{figure_id}_{lang}"
-
-
-def export(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
-    """Export every figure in every language: SVG, PNG, PNG for slides, and CSV of what is drawn.
-
-    Parameters
-    ----------
-    folder : path
-        Where to; a file that would not change is left untouched, one that the register no longer
-        has is removed.
-    tables : path
-        Where the result tables are.
-    workers : int
-        Processes that draw side by side; the files do not depend on it.
-
-    Returns
-    -------
-    list of Path
-    """
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    todo = [(i, lang, folder, tables) for i in register() for lang in numbers.LANGUAGES]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        written = [
-            path for paths_ in pool.map(_export_one, *zip(*todo, strict=True)) for path in paths_
-        ]
-    for old in set(folder.glob("F[0-9]*")) - set(written):
-        old.unlink()
-    return written
-
-
-def _export_one(figure_id, lang, folder, tables):
-    figure, drawn, said = draw(figure_id, lang, tables)
-    base, png = folder / stem(figure_id, lang), image(figure, "png", said)
-    written = [
-        store.write_bytes(base.with_suffix(".png"), png),
-        store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)),
-        store.write_bytes(
-            base.with_name(f"{base.name}_esitys.png"), image(slide(png, said), "png", said)
-        ),
-    ]
-    if lang == "en":  # numbers have no language: one table a figure
-        written.append(store.write_csv(folder / f"{figure_id}.csv", drawn))
-        if register()[figure_id].get("readme") and folder == paths.FIGURES:
-            store.write_bytes(paths.README_FIGURES / f"{base.name}.png", png)
-    return written

@@ -1,0 +1,94 @@
+"""The figures as files: every form, every language, made again only when something has changed."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from kokeilu_analysis import paths, results, store
+from kokeilu_analysis.report import numbers
+from kokeilu_analysis.report.figures import draw, image, register, slide
+
+MADE = "made.json"  # what the files of a folder were made from, and their checksums
+
+
+def figures(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
+    """Export every figure in every language: SVG, PNG, PNG for slides, and CSV of what is drawn.
+
+    Nothing is drawn when the files are those of the last export and its data, code, words and
+    lock are unchanged, all by content.
+
+    Parameters
+    ----------
+    folder : path
+        Where to; a figure that the register no longer has is removed.
+    tables : path
+        Where the result tables are.
+    workers : int
+        Processes that draw side by side; the files do not depend on it.
+
+    Returns
+    -------
+    list of Path
+    """
+    key, made = content_key(tables), folder / MADE
+    written = _kept(made, key) or _drawn(folder, tables, workers)
+    files = {path.name: store.sha256(path) for path in written}
+    store.write_text(made, json.dumps({"key": key, "files": files}, indent=1) + "\n")
+    if folder == paths.FIGURES:
+        for name in (f"{i}_en.png" for i, entry in register().items() if entry.get("readme")):
+            store.write_bytes(paths.README_FIGURES / name, (folder / name).read_bytes())
+    return written
+
+
+def _drawn(folder, tables, workers):
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    todo = [(i, lang, folder, tables) for i in register() for lang in numbers.LANGUAGES]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        done = list(pool.map(_export_one, *zip(*todo, strict=True)))
+    written = [path for files in done for path in files]
+    for old in set(folder.glob("F[0-9]*")) - set(written):
+        old.unlink()
+    return written
+
+
+def content_key(tables=paths.RESULTS):
+    """Return the SHA-256 of all that decides how the figures look: tables, code, words, lock."""
+    package = Path(__file__).parents[1]
+    files = [*tables.glob("*.csv"), *Path(__file__).parent.rglob("*.py")]
+    files += [*Path(__file__).parent.rglob("*.toml"), Path(results.__file__), Path(store.__file__)]
+    digest = hashlib.sha256(version("matplotlib").encode())
+    for path in sorted(files, key=lambda p: (p.parent.name, p.name)):
+        digest.update(path.name.encode() + store.sha256(path).encode())
+    lock = package.parent / "requirements.lock"
+    digest.update(store.sha256(lock).encode() if lock.exists() else b"")
+    return digest.hexdigest()
+
+
+def _kept(made, key):
+    """Return the files of the last export if they are whole and made from the same content."""
+    try:
+        last = json.loads(made.read_text(encoding="utf-8"))
+        same = last["key"] == key and all(
+            store.sha256(made.parent / name) == digest for name, digest in last["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return [made.parent / name for name in last["files"]] if same else None
+
+
+def _export_one(figure_id, lang, folder, tables):
+    figure, drawn, said = draw(figure_id, lang, tables)
+    base, png = folder / f"{figure_id}_{lang}", image(figure, "png", said)
+    written = [
+        store.write_bytes(base.with_suffix(".png"), png),
+        store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)),
+        store.write_bytes(
+            base.with_name(f"{base.name}_esitys.png"), image(slide(png, said), "png", said)
+        ),
+    ]
+    if lang == "en":  # numbers have no language: one table a figure
+        written.append(store.write_csv(folder / f"{figure_id}.csv", drawn))
+    return written

@@ -1,0 +1,78 @@
+"""Exported figures are made again exactly when something that decides their looks has changed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kokeilu_analysis import paths, results, store
+from kokeilu_analysis.report import export
+
+
+@pytest.fixture
+def one_figure(tmp_path, monkeypatch):
+    """An export folder with one cheap file, and a count of how often it was drawn."""
+    drawn = []
+
+    def draw(folder, tables, workers):
+        drawn.append(folder)
+        return [store.write_bytes(folder / "F1_fi.png", b"picture")]
+
+    monkeypatch.setattr(export, "_drawn", draw)
+    tables = tmp_path / "results"
+    shutil.copytree(paths.RESULTS, tables)
+    return tmp_path / "figures", tables, drawn
+
+
+def test_an_unchanged_export_draws_nothing(one_figure):
+    folder, tables, drawn = one_figure
+    first, second = export.figures(folder, tables), export.figures(folder, tables)
+    assert first == second and len(drawn) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b"cut")])
+def test_a_lost_or_damaged_figure_is_made_again(one_figure, damage):
+    folder, tables, drawn = one_figure
+    damage(export.figures(folder, tables)[0])
+    assert export.figures(folder, tables)[0].read_bytes() == b"picture" and len(drawn) == 2
+
+
+def test_a_damaged_record_is_no_record(one_figure):
+    folder, tables, drawn = one_figure
+    export.figures(folder, tables)
+    (folder / export.MADE).write_text('{"key":', encoding="utf-8")
+    export.figures(folder, tables)
+    assert len(drawn) == 2
+
+
+def test_a_changed_number_makes_the_figures_again(one_figure):
+    folder, tables, drawn = one_figure
+    export.figures(folder, tables)
+    table = tables / "03_did.csv"
+    table.write_text(table.read_text("utf-8").replace("0.7", "0.8", 1), encoding="utf-8")
+    export.figures(folder, tables)
+    assert len(drawn) == 2
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        "kokeilu_analysis/report/drawings.py",
+        "kokeilu_analysis/report/figures.toml",
+        "kokeilu_analysis/report/texts/sv.toml",
+        "kokeilu_analysis/results.py",
+        "requirements.lock",
+    ],
+)
+def test_touching_code_words_or_lock_changes_the_key(touched, tmp_path, monkeypatch):
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(paths.ROOT / "kokeilu_analysis", tmp_path / "kokeilu_analysis", ignore=ignored)
+    shutil.copy(paths.ROOT / "requirements.lock", tmp_path)
+    for module in (export, results, store):
+        there = tmp_path / Path(module.__file__).relative_to(paths.ROOT)
+        monkeypatch.setattr(module, "__file__", str(there))
+    before = export.content_key()
+    assert before == export.content_key()
+    with open(tmp_path / touched, "a", encoding="utf-8") as file:
+        file.write("\n")
+    assert export.content_key() != before
