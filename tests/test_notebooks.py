@@ -101,6 +101,25 @@ class TestNotebook:
                 assert other == name[:2]
 
 
+def test_counts_in_prose_are_those_of_the_results():
+    from kokeilu_analysis import results
+
+    sizes = results.read("01_groups").set_index("group")
+    areas = sizes["areas"]
+    right = {
+        r"(\d+) trial and \d+ control municipalities": sizes.loc["trial", "municipalities"],
+        r"\d+ trial and (\d+) control municipalities": sizes.loc["control", "municipalities"],
+        r"(\d+) trial areas": areas["trial"],
+        r"(\d+) control sub-regions": areas["control"],
+        r"of the (\d+) areas treated": areas.sum(),
+        r"the (\d+) municipalities of Act": sizes.loc["trial", "municipalities"],
+    }
+    prose = " ".join(c.source for b in BOOKS.values() for c in b.cells if c.cell_type == "markdown")
+    for pattern, expected in right.items():
+        found = re.findall(pattern, prose)
+        assert found and set(map(int, found)) == {expected}, pattern
+
+
 def test_a_notebook_waits_for_those_whose_results_it_reads():
     needed = {path.stem[:2]: run.reads(path) for path in run.notebooks()}
     assert needed["01"] == set()

@@ -45,7 +45,9 @@ def headline(folder=paths.RESULTS):
         " of transferred customers on average over the areas, as the coordinator's letter is most "
         "plainly read; most single areas are known only within wide ranges.",
         f"Had the areas started without a backlog, a straight line through them gives "
-        f"{number(middle.estimate)} points if every backlog lies in the middle of its range, and "
+        f"{number(middle.estimate)} points (95% interval "
+        f"{interval(middle.ci_low, middle.ci_high)}) if every backlog lies in the middle of its "
+        "range, and "
         f"anything from {number(sharp.bound_low)} to {number(sharp.bound_high)} if not, before "
         f"sampling error: {settled}.",
     ]
