@@ -301,6 +301,7 @@ def test_a_reply_below_the_smallest_so_far_makes_that_statement_give_way():
     assert [name for name, _ in dropped] == ["smallest"]
     low, high = settled.bounds({other: 1.0})
     assert low == pytest.approx(0.05) and high == pytest.approx(0.05)
+    assert settled.bounds({"KK17": 1.0}) == pytest.approx((0.125, 0.125))
 
 
 def test_a_reply_that_fits_drops_nothing_and_narrows_only():

@@ -9,6 +9,7 @@ ranges and orders are linear; "few below" and an unknown set of repliers need 0/
 """
 
 from collections import namedtuple
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -296,9 +297,11 @@ class FeasibleSet:
             movable = [s for s in feasible.statements if s.id in conflict and s.id not in kept]
             if not movable:
                 raise EmptySetError(said, conflict)
-            gone = min(movable, key=lambda s: GENERAL.index(s.kind)).id
-            dropped.append((gone, said))
-            rest = [s for s in feasible.statements if s.id != gone]
+            gone = min(movable, key=lambda s: GENERAL.index(s.kind))
+            dropped.append((gone.id, said))
+            rest = [s for s in feasible.statements if s is not gone]
+            if gone.kind in ("smallest", "largest"):  # its own figure stands, only the rank falls
+                rest.append(replace(gone, id=f"{gone.id}_figure", kind="range"))
             feasible = FeasibleSet(rest, self.areas, self.customers, self.groups, self.replied)
         return feasible, dropped
 

@@ -378,7 +378,7 @@ def _counts(row, kind, members):
 
 
 def _percent(share):
-    return f"{100 * share:.10g} %"
+    return f"{100 * share:.4g} %"
 
 
 def _amount(lower, upper):
