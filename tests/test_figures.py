@@ -10,7 +10,7 @@ from drawn import AS_PNG, IDS, LANGUAGES, drawn, marks, tables, values
 
 from kokeilu_analysis import paths
 from kokeilu_analysis.errors import DataError, KokeiluError
-from kokeilu_analysis.report import export, figures
+from kokeilu_analysis.report import export, figures, style
 
 BARE = pytest.mark.parametrize("lang", LANGUAGES)
 EACH = pytest.mark.parametrize("figure_id", IDS)
@@ -175,7 +175,7 @@ def test_the_numbers_do_not_depend_on_the_language(figure_id):
 def test_lines_of_the_groups_follow_their_table_and_keep_their_roles():
     axes = drawn("F3", "en").figure.axes[0]
     means = tables("F3")["03_group_means"]
-    roles = {"trial": (figures.NAVY, "-"), "control": (figures.ORANGE, "--")}
+    roles = {"trial": (style.NAVY, "-"), "control": (style.ORANGE, "--")}
     for group, look in roles.items():
         line = next(x for x in axes.lines if x.get_color() == look[0])
         assert line.get_linestyle() == look[1]
@@ -235,13 +235,13 @@ def contrast(color):
 
 
 def test_trial_and_control_stay_apart_in_grey_print():
-    assert abs(lightness(figures.NAVY) - lightness(figures.ORANGE)) >= 30
+    assert abs(lightness(style.NAVY) - lightness(style.ORANGE)) >= 30
 
 
 def test_marks_and_texts_stand_out_from_the_page():
-    for mark in (figures.NAVY, figures.ORANGE, figures.DARK, figures.EDGE):
+    for mark in (style.NAVY, style.ORANGE, style.DARK, style.EDGE):
         assert contrast(mark) >= 3, mark
-    for text in (figures.NAVY, figures.ORANGE_TEXT, figures.DARK):
+    for text in (style.NAVY, style.ORANGE_TEXT, style.DARK):
         assert contrast(text) >= 4.5, text
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.report import numbers
-from kokeilu_analysis.report.figures import BAND, DARK, EDGE, NAVY, ORANGE, ORANGE_TEXT
 from kokeilu_analysis.report.marks import (
     effect_values,
     forest,
@@ -23,6 +22,7 @@ from kokeilu_analysis.report.marks import (
     y_numbers,
     year_axis,
 )
+from kokeilu_analysis.report.style import BAND, DARK, EDGE, NAVY, ORANGE, ORANGE_TEXT
 
 BIG_MUNICIPALITY = 60_000  # inhabitants from which the map names a place
 # where a name stands so that names do not meet: its edge at the dot, points upward

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.report import numbers
-from kokeilu_analysis.report.figures import BAND, DARK, NAVY
+from kokeilu_analysis.report.style import BAND, DARK, NAVY
 
 
 def main_row(estimates):
