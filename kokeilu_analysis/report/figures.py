@@ -209,10 +209,28 @@ def show(figure_id, lang="en"):
     figure, _, said = draw(figure_id, lang)
     number = texts(lang)["common"]["labels"]["figure"]
     display(Markdown(f"**{number} {figure_id[1:]}. {said.headline}** {said.subtitle}"))
-    picture = base64.b64encode(image(figure, "png", said)).decode("ascii")
-    display(
-        {"image/png": picture, "text/plain": said.alt},
-        raw=True,
-        metadata={"image/png": {"alt": said.alt, "width": 750}},
-    )
+    show_picture(image(figure, "png", said), said.alt)
     display(Markdown(f"<small>{said.note} {said.source}</small>"))
+
+
+def canvas(height_mm=80):
+    """Return an empty figure in the study's style for an exploratory picture, and its axes."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_MM / MM, height_mm / MM), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def show_picture(picture, alt):
+    """Show a picture (PNG bytes, or a figure) in a notebook with its alt text."""
+    from IPython.display import display
+
+    if not isinstance(picture, bytes):
+        picture = image(picture, "png", None)
+    display(
+        {"image/png": base64.b64encode(picture).decode("ascii"), "text/plain": alt},
+        raw=True,
+        metadata={"image/png": {"alt": alt, "width": 750}},
+    )
