@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from panels import MAR, NAMES, at, changed, estimate, monthly, simulated, whole_unit
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import compare, design
+from kokeilu_analysis.methods import compare, design, fixed_effects, frames
 
 
 def test_two_by_two_is_the_difference_of_the_changes():
@@ -313,9 +313,7 @@ def test_an_area_of_both_groups_has_no_effect_of_its_own():
 
 BAD = {
     "a missing column": (lambda f: f.drop(columns="w"), "no column 'w'"),
-    "a missing value": (lambda f: changed(f, 3, 6, y=np.nan), "unit 3 is missing or infinite at 6"),
     "an infinite value": (lambda f: changed(f, 3, 6, y=np.inf), "unit 3 is missing or infi.* at 6"),
-    "a missing row": (lambda f: f.drop(index=at(f, 4, 2)), "unit 4 is missing or infinite at 2"),
     "a doubled row": (lambda f: pd.concat([f, f.iloc[[9]]]), "unit 1, t 1 is there twice"),
     "a row without unit": (
         lambda f: f.assign(unit=f["unit"].where(f.index != 30)),
@@ -325,7 +323,6 @@ BAD = {
     "treatment that changes": (lambda f: changed(f, 2, 7, treated=0), "treated of unit 2 changes"),
     "a dose": (lambda f: whole_unit(f, 2, "treated", 2), "treated of unit 2 is 2; expected 0 or 1"),
     "no treatment": (lambda f: whole_unit(f, 2, "treated", np.nan), "treated of unit 2 is nan"),
-    "weights that change": (lambda f: changed(f, 5, 0, w=9.5), "w of unit 5 changes"),
     "a weight of zero": (lambda f: whole_unit(f, 6, "w", 0.0), "w of unit 6 is 0.0; .* positive"),
     "no weight": (lambda f: whole_unit(f, 6, "w", np.nan), "w of unit 6 is nan"),
     "no cluster": (lambda f: whole_unit(f, 7, "cluster", np.nan), "cluster of unit 7 is nan"),
@@ -340,6 +337,120 @@ def test_bad_input_is_refused_and_the_message_names_the_place(call, fault):
     spoil, said = BAD[fault]
     with pytest.raises(KokeiluError, match=said):
         call(spoil(simulated(28)), *NAMES, 5, weights="w", cluster="cluster")
+
+
+GAPS = {
+    "a missing value": (lambda f: changed(f, 3, 6, y=np.nan), "unit 3 is missing or infinite at 6"),
+    "a missing row": (lambda f: f.drop(index=at(f, 4, 2)), "unit 4 is missing or infinite at 2"),
+    "weights that change": (lambda f: changed(f, 5, 0, w=9.5), "w of unit 5 changes"),
+}
+
+
+@pytest.mark.parametrize("fault", GAPS)
+def test_area_effects_refuse_gaps_and_varying_weights_and_name_the_place(fault):
+    spoil, said = GAPS[fault]
+    with pytest.raises(KokeiluError, match=said):
+        compare.area_effects(spoil(simulated(28)), *NAMES, 5, "cluster", "w")
+
+
+# Missing cells and weights that vary over time.
+
+
+def unbalanced(seed):
+    """A tenth of the cells gone; one unit enters late, another leaves early, a third has one."""
+    frame = simulated(seed)
+    rng = np.random.default_rng(seed)
+    gone = rng.random(len(frame)) < 0.1
+    gone |= (frame["unit"] == 1) & (frame["t"] < 3) | (frame["unit"] == 20) & (frame["t"] > 4)
+    gone |= (frame["unit"] == 15) & (frame["t"] != 6)
+    return frame.assign(v=rng.uniform(1, 5, len(frame)))[~gone]
+
+
+def library(frame, formula, weights):
+    import pyfixest
+
+    return pyfixest.feols(
+        formula,
+        frame.assign(post=frame["treated"] * (frame["t"] >= 5)),
+        vcov={"CRV3": "cluster"},
+        weights=weights,
+        ssc=pyfixest.ssc(k_adj=False, G_adj=False),
+        fixef_tol=1e-13,
+        fixef_maxiter=1_000_000,
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("weights", [None, "w", "v"])
+def test_with_missing_cells_the_two_by_two_is_the_regression_of_the_library(weights):
+    frame = unbalanced(31)
+    fit = library(frame, "y ~ post | unit + t", weights)
+    found = compare.did(frame, *NAMES, 5, weights=weights, cluster="cluster").loc[0]
+    assert found["estimate"] == pytest.approx(fit.coef()["post"], abs=1e-10)
+    # the library's jackknife lacks (G-1)/G; there are 12 clusters
+    assert found["se"] == pytest.approx(fit.se()["post"] * np.sqrt(11 / 12), rel=1e-8)
+    assert found["note"].startswith(f"{192 - len(frame)} of 192 cells missing")
+    assert ("vary" in found["note"]) == (weights == "v")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("weights", [None, "v"])
+def test_with_missing_cells_the_event_study_is_the_regression_of_the_library(weights):
+    frame = unbalanced(32)
+    fit = library(frame, "y ~ i(t, treated, ref=4) | unit + t", weights)
+    found = compare.event_study(frame, *NAMES, 5, weights=weights, cluster="cluster")
+    for column, values, factor in (("estimate", fit.coef(), 1), ("se", fit.se(), 11 / 12)):
+        expected = [values.get(f"t::{t}:treated", 0.0) * np.sqrt(factor) for t in range(8)]
+        assert np.allclose(found[column], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_the_regression_equals_the_closed_form_where_nothing_is_missing(weights):
+    frame = simulated(33)
+    table = frames.panel(frame, *NAMES, weights, "cluster")
+    columns = ["estimate", "se", "ci_low", "ci_high", "p"]
+    closed = compare.did(frame, *NAMES, 5, weights=weights, cluster="cluster").loc[0]
+    solved = fixed_effects.two_by_two(table, np.arange(8) >= 5)
+    assert np.allclose([solved[c] for c in columns], closed[columns].astype(float), atol=1e-10)
+    for base, places in (("last", [4]), ([1, 2], [1, 2]), (None, None)):
+        options = {"weights": weights, "cluster": "cluster", "base": base}
+        closed = compare.event_study(frame, *NAMES, 5, **options)
+        solved = fixed_effects.by_time(table, places)
+        for column in columns:
+            assert np.allclose(solved[column], closed[column], atol=1e-10, equal_nan=True)
+
+
+def test_a_missing_row_and_a_missing_value_are_the_same():
+    frame = simulated(34)
+    for call in (compare.did, compare.event_study):
+        gone = call(frame.drop(index=at(frame, 4, 2)), *NAMES, 5)
+        empty = call(changed(frame, 4, 2, y=np.nan), *NAMES, 5)
+        pd.testing.assert_frame_equal(gone, empty)
+        assert (gone["note"] == "1 of 192 cells missing").all()
+
+
+def test_a_time_that_the_treated_lack_has_no_estimate_and_the_row_says_so():
+    frame = simulated(35)
+    frame = frame[(frame["treated"] == 0) | (frame["t"] != 6)]
+    found = compare.event_study(frame, *NAMES, 5, cluster="cluster").set_index("event_month")
+    assert np.isnan(found.loc[1, "estimate"]) and "no link" in found.loc[1, "note"]
+    others = found.drop(index=1)
+    assert others["estimate"].notna().all() and not others["note"].str.contains("no link").any()
+
+
+def test_cells_that_never_join_before_and_after_identify_nothing():
+    frame = simulated(36)
+    early = frame["unit"] % 2 == 0
+    apart = frame[(frame["treated"] == 0) | (early == (frame["t"] < 5))]
+    with pytest.raises(KokeiluError, match="do not identify"):
+        compare.did(apart, *NAMES, 5)
+
+
+def test_a_check_on_a_panel_with_gaps_keeps_both_its_condition_and_the_gaps_in_the_note():
+    frame = windowed_frame().drop(index=7)
+    check = design.Variant("fewer", "unit != 5", "none", BASE, LATER)
+    note = compare.variants(frame, *NAMES, [check], "cluster").loc[0, "note"]
+    assert note == "unit != 5; 1 of 120 cells missing"
 
 
 @pytest.mark.parametrize(("start", "said"), [(0, "before the start 0"), (8, "after the start 8")])

@@ -1,15 +1,27 @@
 """Trial against control: from the hand-computed two-by-two to the event study.
 
-Every function takes a long frame with named columns and works on any balanced panel with one
-start date; none knows this study's names.
+Every function takes a long frame with named columns and works on any panel with one start date;
+none knows this study's names. Where the panel is balanced and weights are constant the closed
+forms hold; elsewhere the regression that they stand for is solved.
 """
 
 import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import estimates, inference
-from kokeilu_analysis.methods.frames import needs, ordered, unit_table, windowed
+from kokeilu_analysis.methods import estimates, fixed_effects, inference
+from kokeilu_analysis.methods.frames import (
+    arms,
+    needs,
+    ordered,
+    panel,
+    periods,
+    span,
+    time_text,
+    unit_table,
+    windowed,
+)
+from kokeilu_analysis.methods.synthetic import synthetic_did as synthetic_did  # one door to all
 
 CR3 = "cluster jackknife (CR3), t(G-1)"
 
@@ -17,13 +29,14 @@ CR3 = "cluster jackknife (CR3), t(G-1)"
 def did(frame, outcome, unit, time, treated, start, weights=None, cluster=None, level=0.95):
     """Difference-in-differences of period means: the two-by-two.
 
-    With a balanced panel and one start date this equals the coefficient of treated × post in a
-    regression with unit and time effects (unit weights constant over time).
+    This is the coefficient of treated × post in a regression with unit and time effects. On a
+    balanced panel with constant weights it is a difference of mean changes and computed as one;
+    elsewhere the regression is solved and ``note`` says how many cells are missing.
 
     Parameters
     ----------
     frame, outcome, unit, time, treated, weights, cluster
-        See `unit_table`. Months before `start` are "before", the others "after".
+        See `frames.panel`. Times before `start` are "before", the others "after".
     start : value of `time`
         First treated time.
     level : float
@@ -37,7 +50,8 @@ def did(frame, outcome, unit, time, treated, start, weights=None, cluster=None, 
     Raises
     ------
     KokeiluError
-        See `unit_table`; also when no time lies before, or after, the start.
+        See `frames.panel`; also when no time lies before, or after, the start, or the cells that
+        there are do not identify the effect.
 
     References
     ----------
@@ -50,13 +64,20 @@ def did(frame, outcome, unit, time, treated, start, weights=None, cluster=None, 
     >>> float(did(f, "y", "i", "t", "d", 1).loc[0, "estimate"])    # (7-4) - (1+1)/2
     2.0
     """
-    matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
-    before, after = _periods(matrix, start)
-    change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
-    found = inference.difference(change, facts["treated"], facts["weight"], facts["cluster"], level)
-    return estimates.table(
-        [_row(found, outcome, "difference-in-differences", weights, before, after, facts)]
-    )
+    table = panel(frame, outcome, unit, time, treated, weights, cluster)
+    matrix, facts = table.matrix, table.facts
+    before, after = periods(matrix, start)
+    if _closed(table):
+        late = matrix.columns >= start
+        values = matrix.to_numpy()
+        change = values[:, late].mean(axis=1) - values[:, ~late].mean(axis=1)
+        found = inference.difference(
+            change, facts["treated"], facts["weight"], facts["cluster"], level
+        )
+    else:
+        found = fixed_effects.two_by_two(table, matrix.columns >= start, level)
+    row = _row(found, outcome, "difference-in-differences", weights, before, after, facts)
+    return estimates.table([row | {"note": _note(table)}])
 
 
 def two_by_twos(frame, outcome, unit, time, treated, baseline, windows, weights, cluster, main):
@@ -126,7 +147,8 @@ def variants(frame, outcome, unit, time, treated, checks, cluster):
             raise KokeiluError(f"Check {check.spec}: no row meets {check.keep!r}.")
         inside = windowed(kept, time, check.baseline, check.post)
         row = did(inside, outcome, unit, time, treated, check.post.first, check.weights, cluster)
-        tables.append(row.assign(spec=check.spec, note=check.keep))
+        note = "; ".join(filter(None, [check.keep, row.loc[0, "note"]]))
+        tables.append(row.assign(spec=check.spec, note=note))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -144,7 +166,7 @@ def leave_one_out(frame, outcome, unit, time, treated, start, cluster, weights=N
         See `unit_table`; also when a group is empty without the cluster.
     """
     matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
-    before, after = _periods(matrix, start)
+    before, after = periods(matrix, start)
     change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
     clusters = sorted(facts.loc[facts["treated"] == 1, "cluster"].unique())
     estimate = [_gap(change[facts["cluster"] != c], facts[facts["cluster"] != c]) for c in clusters]
@@ -188,7 +210,7 @@ def did_interval(frame, lower, upper, unit, time, treated, start, weights=None, 
         matrix, facts = unit_table(
             frame.assign(cell=cell), "cell", unit, time, treated, weights, cluster
         )
-        before, after = _periods(matrix, start)
+        before, after = periods(matrix, start)
         change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
         ends.append(_gap(change, facts))
     return tuple(ends)
@@ -256,6 +278,8 @@ def event_study(
     DataFrame
         The estimate schema, one row per time; ``event_month`` counts times from the start (0 =
         first treated). With base "last" that time is in the table with estimate and error 0.
+        Where cells are missing or weights vary the regression with unit and time effects is
+        solved; a time that its group's cells do not link to the base has an empty estimate.
 
     References
     ----------
@@ -269,24 +293,33 @@ def event_study(
     >>> event_study(f, "y", "i", "t", "d", 1)["estimate"].tolist()    # mean(3, 1) - mean(1, 0)
     [0.0, 1.5]
     """
-    matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
-    before, after = _periods(matrix, start)
-    if base is None:
-        change = matrix
-    else:
+    table = panel(frame, outcome, unit, time, treated, weights, cluster)
+    matrix, facts = table.matrix, table.facts
+    before, after = periods(matrix, start)
+    based = None
+    if base is not None:
         based = [before[-1]] if isinstance(base, str) and base == "last" else list(base)
         absent = [b for b in based if b not in matrix.columns]
         if absent or not based:
             raise KokeiluError(f"Base {absent or base} is not among the times of the frame.")
-        change = matrix.sub(matrix[based].mean(axis=1), axis=0)
-    found = inference.difference(
-        change.to_numpy(), facts["treated"], facts["weight"], facts["cluster"], level
-    )
+    if _closed(table):
+        change = matrix.to_numpy()
+        if based:
+            change = change - matrix[based].to_numpy().mean(axis=1)[:, None]
+        found = inference.difference(
+            change, facts["treated"], facts["weight"], facts["cluster"], level
+        )
+    else:
+        places = None if based is None else matrix.columns.get_indexer(based)
+        found = fixed_effects.by_time(table, places, level)
     rows = _row(found, outcome, "event study", weights, before, after, facts)
-    pre = "" if base is None else "–".join(dict.fromkeys(map(_time_text, (based[0], based[-1]))))
+    pre = "" if based is None else "–".join(dict.fromkeys(map(time_text, (based[0], based[-1]))))
     position = np.arange(len(matrix.columns)) - len(before)
     rows = pd.DataFrame(rows | {"event_month": position}, index=range(len(position)))
-    return estimates.table(rows.assign(post=[_time_text(t) for t in matrix.columns], pre=pre))
+    loose = np.where(np.isnan(found["estimate"]), "; this time has no link to the base", "")
+    return estimates.table(
+        rows.assign(post=[time_text(t) for t in matrix.columns], pre=pre, note=_note(table) + loose)
+    )
 
 
 def event_interval(frame, lower, upper, time, treated, first, last, weights=None):
@@ -321,7 +354,7 @@ def event_interval(frame, lower, upper, time, treated, first, last, weights=None
     size = w.groupby([frame[treated], frame[time]]).sum().unstack(0)
     moved = size.isna().any(axis=1) | ~np.isclose(size, size.iloc[0], rtol=1e-9).all(axis=1)
     if moved.any():
-        raise KokeiluError(f"The groups at {_time_text(moved.idxmax())} are not those before it.")
+        raise KokeiluError(f"The groups at {time_text(moved.idxmax())} are not those before it.")
     parts = frame[[time, treated]].assign(w=w, low=w * frame[lower], up=w * frame[upper])
     sums = parts.groupby([treated, time]).sum()
     ends = sums[["low", "up"]].div(sums["w"], axis=0)
@@ -364,7 +397,7 @@ def area_effects(frame, outcome, unit, time, treated, start, area, weights=None,
     from scipy import special
 
     matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, area)
-    before, after = _periods(matrix, start)
+    before, after = periods(matrix, start)
     change = matrix[after].mean(axis=1) - matrix[before].mean(axis=1)
     weighted = pd.DataFrame(
         {"w": facts["weight"], "wd": facts["weight"] * change, "n": 1, "d": facts["treated"]}
@@ -392,26 +425,26 @@ def area_effects(frame, outcome, unit, time, treated, start, area, weights=None,
     return estimates.table(pd.DataFrame(common | rows))
 
 
-def _periods(matrix, start):
-    before = [t for t in matrix.columns if t < start]
-    after = [t for t in matrix.columns if t >= start]
-    if not before or not after:
-        missing = "before" if not before else "after"
-        raise KokeiluError(f"No time lies {missing} the start {_time_text(start)}.")
-    return before, after
+def _closed(table):
+    """Whether the means of units' changes are the regression: no gap, one weight per unit."""
+    return table.missing == 0 and table.steady
+
+
+def _note(table):
+    """What the regression had to do without, said in the row."""
+    said = []
+    if table.missing:
+        said.append(f"{table.missing} of {table.cells.size} cells missing")
+    if not table.steady:
+        said.append("weights vary over time")
+    return "; ".join(said)
 
 
 def _gap(change, facts):
     """Weighted mean change of the treated minus that of the controls."""
-    arm = facts["treated"] == 1
-    if arm.all() or not arm.any():
-        raise KokeiluError("A comparison needs treated and control units; one group is empty.")
+    arm = arms(facts)
     means = [np.average(change[a], weights=facts.loc[a, "weight"]) for a in (arm, ~arm)]
     return float(means[0] - means[1])
-
-
-def _time_text(t):
-    return f"{t:%YM%m}" if isinstance(t, pd.Timestamp) else str(t)
 
 
 def _row(found, outcome, estimator, weights, before, after, facts):
@@ -421,8 +454,8 @@ def _row(found, outcome, estimator, weights, before, after, facts):
         "estimand": "ATT",
         "estimator": estimator,
         "weights": weights or "none",
-        "pre": f"{_time_text(before[0])}–{_time_text(before[-1])}",
-        "post": f"{_time_text(after[0])}–{_time_text(after[-1])}",
+        "pre": span(before),
+        "post": span(after),
         "inference": CR3,
         "n_units": len(facts),
         **found,

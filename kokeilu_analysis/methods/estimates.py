@@ -1,8 +1,10 @@
 """The one schema of estimates: every published number is one row of a table of this shape."""
 
+import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.frames import span
 
 TEXT = ["outcome", "estimand", "estimator", "weights", "pre", "post", "controls"]
 WHERE = ["event_month", "area_id"]
@@ -37,16 +39,61 @@ def table(rows):
     >>> float(table([{"outcome": "unemployed", "estimate": -0.2}]).loc[0, "estimate"])
     -0.2
     """
-    frame = pd.DataFrame(rows)
-    unknown = [c for c in frame.columns if c not in COLUMNS]
+    if isinstance(rows, pd.DataFrame):
+        index, given = rows.index, {column: rows[column].tolist() for column in rows}
+    else:
+        rows = list(rows)
+        index, names = range(len(rows)), dict.fromkeys(name for row in rows for name in row)
+        given = {column: [row.get(column) for row in rows] for column in names}
+    unknown = [column for column in given if column not in COLUMNS]
     if unknown:
         raise KokeiluError(f"No column {unknown[0]} in the schema of estimates; it has {COLUMNS}.")
-    frame = frame.reindex(columns=COLUMNS)
-    for column in NUMBERS:
-        frame[column] = pd.to_numeric(frame[column]).astype(float)
-    for column in COUNTS:
-        frame[column] = pd.to_numeric(frame[column]).astype("Int64")
-    frame["is_main"] = frame["is_main"].astype("boolean").fillna(False).astype(bool)
-    text = [*TEXT, "area_id", "inference", "spec", "note"]
-    frame[text] = frame[text].astype("str").where(frame[text].notna(), "")
-    return frame
+    nothing = [None] * len(index)
+    return pd.DataFrame({c: _typed(given.get(c, nothing), c) for c in COLUMNS}, index=index)
+
+
+def att(found, outcome, estimator, weights, before, after, n_units):
+    """One row: an average effect on the treated, with what was compared.
+
+    Parameters
+    ----------
+    found : dict
+        The columns that the estimator knows: ``estimate``, ``se``, …
+    outcome, estimator : str
+    weights : str or None
+    before, after : list of times
+    n_units : int
+
+    Returns
+    -------
+    DataFrame
+        One row of the estimate schema.
+
+    Examples
+    --------
+    >>> row = att({"estimate": 1.0}, "unemployed", "by hand", None, [1, 2], [3], 10).loc[0]
+    >>> row["pre"], row["weights"]
+    ('1–2', 'none')
+    """
+    common = {
+        "outcome": outcome,
+        "estimand": "ATT",
+        "estimator": estimator,
+        "weights": weights or "none",
+        "pre": span(before),
+        "post": span(after),
+        "n_units": n_units,
+    }
+    return table([common | found])
+
+
+def _typed(values, column):
+    """One column as an array of its type; None and NaN are empty."""
+    values = [None if pd.isna(v) else v for v in values]
+    if column in NUMBERS:
+        return np.array(values, dtype=float)
+    if column in COUNTS:
+        return pd.array(values, dtype="Int64")
+    if column == "is_main":
+        return np.array([bool(v) for v in values], dtype=bool)
+    return pd.array(["" if v is None else str(v) for v in values], dtype="str")

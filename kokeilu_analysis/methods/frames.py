@@ -1,9 +1,117 @@
 """Long frames checked and brought into shape, before any estimator sees them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A long frame in the shape that estimators work on.
+
+    `matrix` holds the outcome (units × times, NaN where no cell is), `cells` the weight of each
+    cell (0 where none is), `facts` one row per unit with ``treated``, ``weight`` (its mean over
+    the unit's cells) and ``cluster``; `missing` counts cells without an outcome; `steady` says
+    that every unit keeps one weight.
+    """
+
+    matrix: pd.DataFrame
+    cells: np.ndarray
+    facts: pd.DataFrame
+    missing: int
+    steady: bool
+
+
+def panel(frame, outcome, unit, time, treated, weights=None, cluster=None):
+    """Check a long frame and return it as units × times, gaps and varying weights allowed.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Long; `unit`, `time`, `outcome`, `treated` (0/1, constant by unit) and, where named,
+        `weights` (by cell) and `cluster` (constant by unit) are column names. Weights None or
+        "none": every cell the same; cluster None: every unit its own.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    KokeiluError
+        A column is missing, a cell is infinite or doubled, treatment or cluster is missing or
+        changes over time, treatment is not 0 or 1, or a weight is not positive.
+
+    Examples
+    --------
+    >>> f = pd.DataFrame({"i": list("aab"), "t": [0, 1, 1], "d": [1, 1, 0], "y": [4.0, 7, 2]})
+    >>> panel(f, "y", "i", "t", "d").missing    # unit b has no row at time 0
+    1
+    """
+    weights = None if weights == "none" else weights
+    needs(frame, outcome, unit, time, treated, weights, cluster)
+    nameless = frame[unit].isna().to_numpy() | frame[time].isna().to_numpy()
+    if nameless.any():
+        raise KokeiluError(f"Row {frame.index[nameless.argmax()]} has no {unit} or no {time}.")
+    u, units = pd.factorize(frame[unit], sort=True)
+    t, times = pd.factorize(frame[time], sort=True)
+    shape = (len(units), len(times))
+    cell = u * shape[1] + t  # place in the flattened matrix
+    if len(frame) and np.bincount(cell).max() > 1:
+        doubled = frame.duplicated([unit, time])
+        raise KokeiluError(f"{place(frame, doubled, unit, time)} is there twice; expected once.")
+    if not pd.api.types.is_numeric_dtype(frame[outcome]):
+        raise KokeiluError(f"{outcome} holds {frame[outcome].dtype}; expected numbers.")
+    values = np.full(shape, np.nan)
+    values.reshape(-1)[cell] = frame[outcome].to_numpy(dtype=float, na_value=np.nan)
+    if np.isinf(values).any():
+        at, when = np.argwhere(np.isinf(values))[0]
+        raise KokeiluError(
+            f"{outcome} of {unit} {units[at]} is missing or infinite at {times[when]}; "
+            "expected a finite number."
+        )
+    first = np.empty(shape[0], dtype=int)
+    first[u[::-1]] = np.arange(len(frame))[::-1]  # the first row of each unit
+
+    def fact(column, right, expected):
+        """One value per unit, checked."""
+        code, labels = pd.factorize(frame[column])
+        changing = code != code[first][u]
+        if changing.any():
+            at = units[u[changing].min()]
+            raise KokeiluError(f"{column} of {unit} {at} changes over time; expected one.")
+        wrong = np.append(~right(labels), True)[code[first]]  # a missing label has code -1
+        if wrong.any():
+            at = wrong.argmax()
+            found = frame[column].iloc[first[at]]
+            raise KokeiluError(f"{column} of {unit} {units[at]} is {found}; expected {expected}.")
+        return frame[column].iloc[first].to_numpy()
+
+    facts = {"treated": fact(treated, lambda v: v.isin([0, 1]), "0 or 1").astype(int)}
+    cells = np.isfinite(values).astype(float)
+    steady = True
+    facts["weight"] = np.ones(shape[0])
+    if weights is not None:
+        w = pd.to_numeric(frame[weights], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        wrong = ~((w > 0) & (w < np.inf))
+        if wrong.any():
+            at = wrong.argmax()
+            raise KokeiluError(
+                f"{weights} of {unit} {frame[unit].iloc[at]} is {frame[weights].iloc[at]}; "
+                "expected a positive number."
+            )
+        steady = bool((w == w[first][u]).all())
+        cells.reshape(-1)[cell] *= w
+        facts["weight"] = w[first] if steady else np.bincount(u, w) / np.bincount(u)
+    facts["cluster"] = units
+    if cluster is not None:
+        facts["cluster"] = fact(cluster, lambda v: np.ones(len(v), bool), "a label")
+    facts = pd.DataFrame(facts, index=pd.Index(units, name=unit))
+    matrix = pd.DataFrame(values, index=facts.index, columns=pd.Index(times, name=time))
+    return Panel(matrix, cells, facts, int(np.isnan(values).sum()), steady)
 
 
 def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
@@ -11,10 +119,8 @@ def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
 
     Parameters
     ----------
-    frame : DataFrame
-        Long; `unit`, `time`, `outcome`, `treated` (0/1, constant by unit) and, where named,
-        `weights` and `cluster` (constant by unit) are column names. Weights None or "none": every
-        unit the same; cluster None: every unit its own.
+    frame, outcome, unit, time, treated, weights, cluster
+        As in `panel`, but no cell may be missing and weights are constant by unit.
 
     Returns
     -------
@@ -24,56 +130,34 @@ def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
     Raises
     ------
     KokeiluError
-        A column is missing, a cell is missing, infinite or doubled, a unit fact is missing or
-        changes over time, treatment is not 0 or 1, or a weight is not positive.
+        See `panel`; also when a cell is missing or a weight changes over time.
     """
-    weights = None if weights == "none" else weights
-    needs(frame, outcome, unit, time, treated, weights, cluster)
-    nameless = frame[[unit, time]].isna().any(axis=1)
-    if nameless.any():
-        raise KokeiluError(f"Row {nameless.idxmax()} has no {unit} or no {time}.")
-    doubled = frame.duplicated([unit, time])
-    if doubled.any():
-        raise KokeiluError(f"{place(frame, doubled, unit, time)} is there twice; expected once.")
-    if not pd.api.types.is_numeric_dtype(frame[outcome]):
-        raise KokeiluError(f"{outcome} holds {frame[outcome].dtype}; expected numbers.")
-    matrix = frame.pivot(index=unit, columns=time, values=outcome).sort_index().sort_index(axis=1)
-    gaps = ~np.isfinite(matrix.to_numpy(dtype=float, na_value=np.nan))
-    if gaps.any():
-        at, when = np.argwhere(gaps)[0]
+    table = panel(frame, outcome, unit, time, treated, weights, cluster)
+    if table.missing:
+        at, when = np.argwhere(table.matrix.isna().to_numpy())[0]
         raise KokeiluError(
-            f"{outcome} of {unit} {matrix.index[at]} is missing or infinite at "
-            f"{matrix.columns[when]}; expected a balanced panel. Drop the unit, aggregate, or "
-            "bound the cell."
+            f"{outcome} of {unit} {table.matrix.index[at]} is missing or infinite at "
+            f"{table.matrix.columns[when]}; expected a balanced panel. Drop the unit, aggregate, "
+            "or bound the cell."
         )
-    facts = {"treated": treated, "weight": weights, "cluster": cluster}
-    by_unit = frame.groupby(unit)
-    columns = {}
-    for name, column in facts.items():
-        if column is None:
-            columns[name] = 1.0 if name == "weight" else matrix.index
-            continue
-        if (by_unit[column].nunique(dropna=False) > 1).any():
-            changing = by_unit[column].nunique(dropna=False).idxmax()
-            raise KokeiluError(f"{column} of {unit} {changing} changes over time; expected one.")
-        columns[name] = by_unit[column].first().reindex(matrix.index)
-    facts = pd.DataFrame(columns, index=matrix.index)
-    rules = {
-        "treated": (facts["treated"].isin([0, 1]), "0 or 1"),
-        "weight": (
-            pd.to_numeric(facts["weight"], errors="coerce").between(0, np.inf, "neither"),
-            "a positive number",
-        ),
-        "cluster": (facts["cluster"].notna(), "a label"),
-    }
-    for name, (right, expected) in rules.items():
-        if not right.all():
-            wrong = right.idxmin()
-            column = {"treated": treated, "weight": weights, "cluster": cluster}[name]
-            raise KokeiluError(
-                f"{column} of {unit} {wrong} is {facts.loc[wrong, name]}; expected {expected}."
-            )
-    return matrix, facts.astype({"treated": int})
+    if not table.steady:
+        at = np.ptp(table.cells, axis=1).argmax()
+        raise KokeiluError(
+            f"{weights} of {unit} {table.matrix.index[at]} changes over time; expected one."
+        )
+    return table.matrix, table.facts
+
+
+def arms(facts):
+    """Whether each unit is treated; both groups must be there.
+
+    >>> arms(pd.DataFrame({"treated": [1, 0]})).tolist()
+    [True, False]
+    """
+    arm = facts["treated"].to_numpy() == 1
+    if arm.all() or not arm.any():
+        raise KokeiluError("A comparison needs treated and control units; one group is empty.")
+    return arm
 
 
 def place(frame, wrong, *columns):
@@ -112,3 +196,31 @@ def windowed(frame, time, baseline, window):
             f"{window.text}."
         )
     return frame[frame[time].isin(months)]
+
+
+def periods(matrix, start):
+    """Times before the start and from it on; both must exist."""
+    before = [t for t in matrix.columns if t < start]
+    after = [t for t in matrix.columns if t >= start]
+    if not before or not after:
+        missing = "before" if not before else "after"
+        raise KokeiluError(f"No time lies {missing} the start {time_text(start)}.")
+    return before, after
+
+
+def time_text(t):
+    """A time as result tables print it.
+
+    >>> time_text(pd.Timestamp("2021-03-01"))
+    '2021M03'
+    """
+    return f"{t:%YM%m}" if isinstance(t, pd.Timestamp) else str(t)
+
+
+def span(times):
+    """First and last of some times, as result tables print them.
+
+    >>> span([1, 2, 3])
+    '1–3'
+    """
+    return f"{time_text(times[0])}–{time_text(times[-1])}"

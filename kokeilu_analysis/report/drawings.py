@@ -466,3 +466,23 @@ def draw_f11(figure, tables, say, values):
     axes.grid(axis="x")
     axes.grid(False, axis="y")
     return ranking[["rank", "area_id", name, "gain_worst", "gain_mean", "gain_best", "width_now"]]
+
+
+def values_f12(tables):
+    """How far the estimators lie apart and which of them leave zero outside."""
+    rows = tables["03_estimators"]
+    clear = (rows["ci_low"] > 0) | (rows["ci_high"] < 0)
+    return {
+        **effect_values(main_row(rows)),
+        "n_estimators": len(rows),
+        "least": rows["estimate"].min(),
+        "most": rows["estimate"].max(),
+        "n_clear": int(clear.sum()),
+    }
+
+
+def draw_f12(figure, tables, say, values):
+    """Forest of the estimators, the main one first."""
+    rows = tables["03_estimators"]
+    forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
+    return rows[["spec", "weights", "pre", "post", "estimate", "ci_low", "ci_high", "inference"]]

@@ -1,0 +1,342 @@
+"""Comparisons adjusted for covariates, trends and size, and matched controls."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from panels import NAMES, changed, simulated, whole_unit
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import adjusted, compare, donors, inference
+
+
+def drawn(seed=20210301, units=60):
+    """Two periods, two covariates on which both treatment and change depend."""
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([rng.normal(size=units), rng.integers(0, 2, units)])
+    chance = 1 / (1 + np.exp(-(-0.4 + 0.7 * x[:, 0] - 0.5 * x[:, 1])))
+    d = (rng.random(units) < chance).astype(int)
+    y0 = 1 + x[:, 0] + rng.normal(size=units)
+    y1 = y0 + 0.3 * x[:, 0] - 0.2 * x[:, 1] + 0.5 * d + rng.normal(size=units)
+    w = rng.integers(1, 6, units).astype(float)
+    by_unit = {"unit": np.arange(units), "treated": d, "a": x[:, 0], "b": x[:, 1], "w": w}
+    frame = pd.DataFrame({name: np.repeat(v, 2) for name, v in by_unit.items()})
+    y = np.column_stack([y0, y1]).ravel()
+    return frame.assign(t=np.tile([0, 1], units), y=y)
+
+
+# Doubly robust.
+
+
+@pytest.mark.parametrize(
+    ("weights", "estimate", "se"),
+    [
+        (None, -0.04220925657546558, 0.3023254397939784),
+        ("w", -0.07780827838713279, 0.3659256871130422),
+    ],
+)
+def test_doubly_robust_is_the_number_of_an_independent_implementation(weights, estimate, se):
+    # moderndid 0.2.0, drdid_imp_panel on the same arrays; its error lacks n/(n-1)
+    found = adjusted.doubly_robust(drawn(), *NAMES, 1, ["a", "b"], weights=weights).loc[0]
+    assert found["estimate"] == pytest.approx(estimate, abs=1e-9)
+    assert found["se"] * np.sqrt(59 / 60) == pytest.approx(se, abs=1e-8)
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_without_covariates_it_is_the_two_by_two_with_its_sandwich_error(weights):
+    frame = simulated(61)
+    options = {"weights": weights, "cluster": "cluster"}
+    found = adjusted.doubly_robust(frame, *NAMES, 5, [], **options).loc[0]
+    plain = compare.did(frame, *NAMES, 5, **options).loc[0]
+    assert found["estimate"] == pytest.approx(plain["estimate"], abs=1e-12)
+    matrix = frame.pivot(index="unit", columns="t", values="y")
+    facts = frame.groupby("unit").first()
+    change = matrix.loc[:, 5:].mean(axis=1) - matrix.loc[:, :4].mean(axis=1)
+    w = facts["w"] if weights else np.ones(24)
+    sandwich = inference.difference(change, facts["treated"], w, facts["cluster"])["se_cr1"]
+    assert found["se"] == pytest.approx(sandwich, rel=1e-10)
+
+
+def test_a_whole_weight_counts_as_that_many_equal_units():
+    frame = drawn().assign(cluster=lambda f: f["unit"])
+    copies = frame.loc[frame.index.repeat(frame["w"].astype(int))]
+    copies = copies.assign(unit=copies["unit"] * 10 + copies.groupby(["unit", "t"]).cumcount())
+    call = {"covariates": ["a", "b"], "cluster": "cluster"}
+    weighted = adjusted.doubly_robust(frame, *NAMES, 1, weights="w", **call).loc[0]
+    copied = adjusted.doubly_robust(copies, *NAMES, 1, **call).loc[0]
+    for column in ("estimate", "se", "ci_low", "p"):
+        assert weighted[column] == pytest.approx(copied[column], abs=1e-9)
+
+
+def test_scaling_and_mixing_the_covariates_changes_nothing():
+    frame = drawn()
+    mixed = frame.assign(c=1000 * frame["a"] + 5, e=frame["a"] - 3 * frame["b"])
+    plain = adjusted.doubly_robust(frame, *NAMES, 1, ["a", "b"]).loc[0]
+    other = adjusted.doubly_robust(mixed, *NAMES, 1, ["c", "e"]).loc[0]
+    for column in ("estimate", "se"):
+        assert plain[column] == pytest.approx(other[column], abs=1e-9)
+
+
+@pytest.mark.parametrize("wrong", ["treatment model", "outcome model"])
+def test_one_right_model_of_two_is_enough(wrong):
+    rng = np.random.default_rng(62)
+    robust, plain = [], []
+    for _ in range(60):
+        x = rng.normal(size=300)
+        if wrong == "treatment model":  # a step, not a logit; the outcome is linear
+            chance, trend = np.where(x > 0.3, 0.7, 0.2), 2 * x
+        else:
+            chance, trend = 1 / (1 + np.exp(0.5 - x)), np.exp(0.8 * x)
+        d = (rng.random(300) < chance).astype(int)
+        change = trend + 0.5 * d + 0.5 * rng.normal(size=300)
+        frame = pd.DataFrame({"unit": np.repeat(np.arange(300), 2), "t": np.tile([0, 1], 300)})
+        frame = frame.assign(treated=np.repeat(d, 2), x=np.repeat(x, 2))
+        frame["y"] = np.column_stack([np.zeros(300), change]).ravel()
+        robust.append(adjusted.doubly_robust(frame, *NAMES, 1, ["x"]).loc[0, "estimate"])
+        plain.append(compare.did(frame, *NAMES, 1).loc[0, "estimate"])
+    assert abs(np.mean(robust) - 0.5) < 0.05
+    assert abs(np.mean(plain) - 0.5) > 0.5
+
+
+def test_a_covariate_that_varies_enters_by_its_mean_before_the_start():
+    frame = simulated(63)
+    frame["x"] = np.random.default_rng(63).normal(size=len(frame))
+    mean = frame[frame["t"] < 5].groupby("unit")["x"].mean()
+    fixed = frame.assign(x=frame["unit"].map(mean))
+    later = frame.assign(x=frame["x"].where(frame["t"] < 5, 99.0))
+    results = [adjusted.doubly_robust(f, *NAMES, 5, ["x"]) for f in (frame, fixed, later)]
+    for other in results[1:]:
+        assert results[0].loc[0, "estimate"] == pytest.approx(other.loc[0, "estimate"], abs=1e-12)
+
+
+def test_groups_that_do_not_overlap_are_refused():
+    frame = drawn().assign(a=lambda f: f["treated"] * 10 + f["a"] / 10)
+    with pytest.raises(KokeiluError, match=r"treated \(a\): there is no common support"):
+        adjusted.doubly_robust(frame, *NAMES, 1, ["b", "a"])
+
+
+COVARIATES = {
+    "words": (lambda f: f.assign(a="x"), "Covariate a holds"),
+    "a gap": (lambda f: changed(f, 7, 0, a=np.nan), "Covariate a of unit 7 is missing"),
+    "the same": (lambda f: f.assign(a=2.0), "Covariate a is the same in every unit"),
+    "a copy": (lambda f: f.assign(a=f["b"] * 2), "repeat one another"),
+    "no column": (lambda f: f.drop(columns="a"), "no column 'a'"),
+    "one group": (lambda f: f.assign(treated=0), "one group is empty"),
+}
+
+
+@pytest.mark.parametrize("fault", COVARIATES)
+def test_bad_covariates_are_refused_and_named(fault):
+    spoil, said = COVARIATES[fault]
+    with pytest.raises(KokeiluError, match=said):
+        adjusted.doubly_robust(spoil(drawn()), *NAMES, 1, ["a", "b"])
+
+
+# Trends.
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_any_linear_trend_of_a_unit_leaves_the_estimate_unchanged(weights):
+    frame = simulated(64, effect=1.0)
+    slope = np.random.default_rng(64).normal(size=24)[frame["unit"]]
+    bent = frame.assign(y=frame["y"] + 10 * slope * frame["t"])
+    plain, other = (
+        adjusted.trend_adjusted(f, *NAMES, 5, weights, "cluster").loc[0] for f in (frame, bent)
+    )
+    for column in ("estimate", "se", "ci_low"):
+        assert plain[column] == pytest.approx(other[column], abs=1e-9)
+    moved = compare.did(bent, *NAMES, 5, weights).loc[0, "estimate"]
+    assert abs(moved - compare.did(frame, *NAMES, 5, weights).loc[0, "estimate"]) > 0.5
+
+
+def test_a_planted_effect_on_pure_trends_is_returned_exactly():
+    frame = simulated(65)
+    frame["y"] = frame["unit"] + 0.3 * frame["unit"] * frame["t"]
+    frame["y"] += 0.8 * frame["treated"] * (frame["t"] >= 5)
+    found = adjusted.trend_adjusted(frame, *NAMES, 5, cluster="cluster").loc[0]
+    assert found["estimate"] == pytest.approx(0.8, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trend_adjusted_is_the_estimate_of_the_library():
+    from diff_diff import LWDiD
+
+    frame = simulated(66, effect=1.0)
+    first = frame.assign(first=np.where(frame["treated"] == 1, 5, 0))
+    first["post"] = frame["treated"] * (frame["t"] >= 5)
+    fit = LWDiD(rolling="detrend").fit(
+        first, outcome="y", unit="unit", time="t", treatment="post", first_treat="first"
+    )
+    found = adjusted.trend_adjusted(frame, *NAMES, 5).loc[0, "estimate"]
+    assert found == pytest.approx(fit.att, abs=1e-9)
+
+
+def test_a_missing_cell_shortens_the_fit_of_its_unit_and_is_counted():
+    frame = simulated(67)
+    gone = frame[(frame["unit"] != 3) | (frame["t"] != 2)]
+    found = adjusted.trend_adjusted(gone, *NAMES, 5).loc[0]
+    assert found["note"] == "1 of 192 cells missing"
+
+    def change(unit):
+        own = gone[gone["unit"] == unit]
+        early = own[own["t"] < 5]
+        line = np.poly1d(np.polyfit(early["t"], early["y"], 1))
+        late = own[own["t"] >= 5]
+        return (late["y"] - line(late["t"])).mean()
+
+    by_hand = np.mean([change(u) for u in range(10)]) - np.mean([change(u) for u in range(10, 24)])
+    assert found["estimate"] == pytest.approx(by_hand, abs=1e-10)
+
+
+def test_months_count_as_equal_steps_whatever_their_days():
+    frame = simulated(68)
+    dated = frame.assign(t=pd.date_range("2021-01-01", periods=8, freq="MS")[frame["t"]])
+    by_number = adjusted.trend_adjusted(frame, *NAMES, 5).loc[0, "estimate"]
+    by_month = adjusted.trend_adjusted(dated, *NAMES, pd.Timestamp("2021-06-01"))
+    assert by_month.loc[0, "estimate"] == pytest.approx(by_number, abs=1e-9)
+
+
+def test_one_time_before_the_start_is_no_trend():
+    with pytest.raises(KokeiluError, match="fewer than two outcomes before"):
+        adjusted.trend_adjusted(simulated(69), *NAMES, 1)
+
+
+# Counts.
+
+
+def counts(seed):
+    rng = np.random.default_rng(seed)
+    frame = simulated(seed)
+    return frame.assign(y=rng.poisson(np.exp(2 + 0.3 * frame["y"])).astype(float))
+
+
+def test_poisson_is_the_log_of_the_double_ratio_of_totals():
+    frame = counts(71)
+    total = frame.groupby(["treated", frame["t"] >= 5])["y"].sum()
+    by_hand = np.log(total[1, True] / total[1, False] * total[0, False] / total[0, True])
+    found = adjusted.poisson(frame, *NAMES, 5, cluster="cluster").loc[0]
+    assert found["estimate"] == pytest.approx(by_hand, abs=1e-8)
+    assert found["note"] == "" and found["n_clusters"] == 12
+
+
+def test_poisson_error_is_that_of_a_regression_with_an_indicator_for_every_unit_and_time():
+    import statsmodels.api as sm
+
+    frame = counts(72).query("t != 3 or unit != 4").reset_index(drop=True)
+    effect = (frame["treated"] * (frame["t"] >= 5)).rename("effect")
+    x = pd.concat(
+        [
+            effect,
+            pd.get_dummies(frame["unit"], prefix="u"),
+            pd.get_dummies(frame["t"], prefix="t", drop_first=True),
+        ],
+        axis=1,
+    ).astype(float)
+    fit = sm.GLM(frame["y"], x, family=sm.families.Poisson()).fit(
+        cov_type="cluster",
+        cov_kwds={"groups": frame["cluster"], "use_correction": False},
+        tol=1e-12,
+    )
+    found = adjusted.poisson(frame, *NAMES, 5, cluster="cluster").loc[0]
+    assert found["estimate"] == pytest.approx(fit.params["effect"], abs=1e-7)
+    assert found["note"] == "1 of 192 cells missing"
+    assert found["se"] == pytest.approx(fit.bse["effect"] * np.sqrt(12 / 11), rel=1e-6)
+
+
+def test_units_with_zeros_only_are_left_out_and_counted():
+    frame = counts(73)
+    empty = frame.assign(y=frame["y"].where(frame["unit"] != 20, 0.0))
+    found = adjusted.poisson(empty, *NAMES, 5).loc[0]
+    assert found["note"].startswith("8 cells of units or times with zeros only")
+    rest = adjusted.poisson(empty[empty["unit"] != 20], *NAMES, 5).loc[0]
+    assert found["estimate"] == pytest.approx(rest["estimate"], abs=1e-8)
+
+
+def test_negative_counts_are_refused_with_the_unit():
+    with pytest.raises(KokeiluError, match="y of unit 6 is -2"):
+        adjusted.poisson(changed(counts(74), 6, 1, y=-2.0), *NAMES, 5)
+
+
+# Matched controls.
+
+
+def test_a_twin_among_the_controls_is_found_and_gives_the_effect_alone():
+    frame = simulated(75)
+    matrix = frame.pivot(index="unit", columns="t", values="y").to_numpy().copy()
+    effect = 0.9 * (np.arange(8) >= 5)
+    matrix[:10] = matrix[10:20][::-1] + 7 + effect  # level apart, path the same
+    frame["y"] = matrix.ravel()
+    row, pairs = donors.matched(frame, *NAMES, 5, neighbours=1, cluster="unit", pairs=True)
+    assert row.loc[0, "estimate"] == pytest.approx(0.9, abs=1e-12)
+    assert pairs["control"].tolist() == list(range(19, 9, -1))
+    assert pairs["distance"].max() < 1e-12
+
+
+def test_matching_every_control_is_the_two_by_two():
+    frame = simulated(76)
+    found = donors.matched(frame, *NAMES, 5, neighbours=14).loc[0]
+    plain = compare.did(frame, *NAMES, 5).loc[0]
+    assert found["estimate"] == pytest.approx(plain["estimate"], abs=1e-12)
+    assert found["note"] == "14 of 14 controls used"
+
+
+def test_weights_of_treated_units_pass_to_their_controls():
+    frame = simulated(77)
+    row, pairs = donors.matched(frame, *NAMES, 5, neighbours=2, weights="w", pairs=True)
+    matrix = frame.pivot(index="unit", columns="t", values="y")
+    change = matrix.loc[:, 5:].mean(axis=1) - matrix.loc[:, :4].mean(axis=1)
+    own = frame.groupby("unit")["w"].first().loc[:9]
+    gaps = [change[u] - change[pairs.loc[pairs["unit"] == u, "control"]].mean() for u in own.index]
+    assert row.loc[0, "estimate"] == pytest.approx(np.average(gaps, weights=own), abs=1e-12)
+
+
+def test_controls_are_drawn_from_the_same_class_and_outside_the_ring():
+    frame = simulated(78).assign(region=lambda f: f["unit"] % 2)
+    allowed = pd.DataFrame(True, index=range(10), columns=range(10, 24))
+    allowed[[12, 13]] = False
+    _, pairs = donors.matched(
+        frame, *NAMES, 5, neighbours=2, exact=["region"], allowed=allowed, pairs=True
+    )
+    assert (pairs["unit"] % 2 == pairs["control"] % 2).all()
+    assert not pairs["control"].isin([12, 13]).any()
+
+
+def test_too_few_controls_in_reach_are_refused_with_the_unit():
+    frame = simulated(79).assign(region=lambda f: np.where(f["unit"].isin([0, 10]), "x", "y"))
+    with pytest.raises(KokeiluError, match="0 has 1 controls to choose from; expected at least 2"):
+        donors.matched(frame, *NAMES, 5, neighbours=2, exact=["region"])
+
+
+def test_a_class_without_value_or_changing_over_time_is_refused():
+    frame = simulated(80).assign(region=1.0)
+    with pytest.raises(KokeiluError, match="region of unit 4 is missing"):
+        donors.matched(whole_unit(frame, 4, "region", np.nan), *NAMES, 5, exact=["region"])
+    with pytest.raises(KokeiluError, match="region of unit 4 changes"):
+        donors.matched(changed(frame, 4, 2, region=2.0), *NAMES, 5, exact=["region"])
+
+
+def test_a_quarter_of_the_globe_is_ten_thousand_kilometres():
+    places = pd.DataFrame({"i": list("abc"), "lon": [0.0, 90, 0], "lat": [0.0, 0, 90]})
+    km = donors.distances(places, "i", "lon", "lat")
+    quarter = np.pi / 2 * 6371.0088
+    assert np.allclose(km, [[0, quarter, quarter], [quarter, 0, quarter], [quarter, quarter, 0]])
+
+
+def test_a_control_near_any_treated_unit_is_out_for_all_and_a_far_one_only_for_its_own():
+    spots = pd.Series({"a": 0.0, "b": 100.0, "c": 10.0, "d": 60.0, "e": 200.0})
+    km = pd.DataFrame(abs(spots.to_numpy()[:, None] - spots.to_numpy()), spots.index, spots.index)
+    treated = pd.Series({"a": 1, "b": 1, "c": 0, "d": 0, "e": 0})
+    found = donors.ring(km, treated, near=30, far=100)
+    assert found.loc["a"].to_dict() == {"c": False, "d": True, "e": False}
+    assert found.loc["b"].to_dict() == {"c": False, "d": True, "e": True}
+    with pytest.raises(KokeiluError, match="empty"):
+        donors.ring(km, treated, near=50, far=50)
+    with pytest.raises(KokeiluError, match="z has no distances"):
+        donors.ring(km, pd.Series({"a": 1, "z": 0}))
+
+
+def test_places_out_of_range_or_doubled_are_refused():
+    places = pd.DataFrame({"i": ["a", "b"], "lon": [25.0, 25], "lat": [60.0, 6100]})
+    with pytest.raises(KokeiluError, match="lat of i b is 6100"):
+        donors.distances(places, "i", "lon", "lat")
+    with pytest.raises(KokeiluError, match="i a is there twice"):
+        donors.distances(places.assign(i="a", lat=60.0), "i", "lon", "lat")
