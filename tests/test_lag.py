@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import lag, line_bounds
+from kokeilu_analysis.methods import lag, lag_sampling, line_bounds
 from kokeilu_analysis.methods.backlog import FeasibleSet
 from kokeilu_analysis.methods.lag import ENDS, intercept_bounds
 
@@ -411,3 +411,120 @@ def test_areas_without_evidence_or_effect_are_named():
 def test_capacity_refuses_what_cannot_be(arguments, message):
     with pytest.raises(KokeiluError, match=message):
         lag.capacity(*arguments)
+
+
+def test_only_the_ends_asked_for_are_solved_and_equal_those_of_all_four():
+    every = intercept_bounds(D, LOW, HIGH)
+    some = intercept_bounds(D, LOW, HIGH, names=["intercept_high"])
+    assert some.intercept[1] == every.intercept[1]
+    assert np.isnan([some.intercept[0], *some.slope]).all()
+    assert set(some.witness) == {"intercept_high"}
+    with pytest.raises(KokeiluError, match="no end 'intercept'"):
+        intercept_bounds(D, LOW, HIGH, names=["intercept"])
+
+
+def few_below(areas, most):
+    """Areas of which at most so many lie below one half."""
+    row = ("E1", "all", "few_below", np.nan, 0.5, "areas", np.nan, most)
+    columns = "statement_id subject kind lower upper weight count_low count_high".split()
+    rows = [row, ("E2", "all", "mean", 0.45, 0.55, "areas", np.nan, np.nan)]
+    rows += [
+        (f"E{k + 3}", area, "range", low, low + 0.5, "areas", np.nan, np.nan)
+        for k, (area, low) in enumerate(areas.items())
+    ]
+    return FeasibleSet.from_evidence(pd.DataFrame(rows, columns=columns), list(areas.index))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_limit_on_the_number_below_one_half_equals_trying_every_area(seed):
+    rng = np.random.default_rng(seed + 400)
+    low = pd.Series(rng.uniform(0, 0.5, 6).round(2), index=list("ABCDEF"))
+    d = pd.Series(rng.normal(size=6), index=low.index)
+    found = intercept_bounds(d, constraints=few_below(low, 1))
+    assert found.gap < 1e-7
+    best = []
+    for below in range(6):
+        floor = np.maximum(low.to_numpy(), 0.5)
+        floor[below] = low.iloc[below]
+        try:
+            part = intercept_bounds(d, floor, low + 0.5, mean=(0.45, 0.55))
+        except KokeiluError:
+            continue
+        best.append(ends(part))
+    best = np.array(best)
+    union = [best[:, 0].min(), best[:, 1].max(), best[:, 2].min(), best[:, 3].max()]
+    assert ends(found) == pytest.approx(union, abs=1e-7)
+
+
+def test_choices_that_cannot_be_made_are_refused():
+    low = pd.Series(0.0, index=list("ABCDEFG"))
+    rows = few_below(low, 7)
+    d = pd.Series(np.arange(7.0), index=low.index)
+    everyone = (np.eye(7), np.full(7, 0.45), None, None)
+    with pytest.raises(KokeiluError, match="No backlogs satisfy"):
+        intercept_bounds(d, constraints=rows, mean=(0.56, 0.6))
+    assert intercept_bounds(d, low, low + 0.5, constraints=everyone).gap < 1e-8
+
+
+def test_the_most_telling_reply_is_found_by_asking_each_area_and_measuring():
+    ranked = lag.rank_replies_effect(D, LOW, HIGH, grid=3)
+    assert ranked["rank"].tolist() == [1, 2, 3, 4, 5, 6]
+    for row in ranked.itertuples():
+        widths = []
+        for answer in np.linspace(row.bound_low, row.bound_high, 3):
+            low, high = LOW.copy(), HIGH.copy()
+            low[row.area_id] = high[row.area_id] = answer
+            widths.append(np.diff(intercept_bounds(D, low, high).intercept)[0])
+        assert row.width_mean == pytest.approx(np.mean(widths), abs=1e-6)
+        assert row.width_worst == pytest.approx(np.max(widths), abs=1e-6)
+    assert ranked["gain_mean"].is_monotonic_decreasing
+    known = ranked.set_index("area_id").loc[[0, 3, 5], "gain_mean"]
+    assert (known == 0).all()
+
+
+def test_replies_narrow_step_by_step_until_the_sign_is_settled():
+    d = D - 0.4
+    truth = np.array([0.25, 0.45, 0.7, 0.35, 0.9, 0.1])
+    table = lag.replies_until_sign(d, truth, LOW, HIGH)
+    width = table["bound_high"] - table["bound_low"]
+    assert (width.diff().dropna() <= 1e-9).all()
+    assert not table["settled"].iloc[:-1].any() and table["settled"].iloc[-1]
+    exact = lag.line(d, truth)[0]
+    assert ((table["bound_low"] <= exact + 1e-9) & (exact - 1e-9 <= table["bound_high"])).all()
+    slow = lag.replies_until_sign(d, truth, LOW, HIGH, order=[0, 3, 5, 1, 2, 4])
+    assert len(slow) >= len(table) and slow["area_id"].iloc[1] == 0
+    with pytest.raises(KokeiluError, match="contradicts"):
+        lag.replies_until_sign(d, np.full(6, 0.9), LOW, HIGH)
+    with pytest.raises(KokeiluError, match="no effect"):
+        lag.replies_until_sign(d, truth, LOW, HIGH, order=["X"])
+
+
+@pytest.mark.parametrize(
+    ("width", "critical"),
+    [(0, 1.95996), (0.25, 1.85018), (0.5, 1.76971), (1, 1.68148), (2, 1.64615), (5, 1.64485)],
+)
+def test_critical_value_falls_from_two_sided_to_one_sided(width, critical):
+    found = lag_sampling.imbens_manski_critical(width, 1.0)
+    assert found == pytest.approx(critical, abs=6e-6)
+
+
+def test_interval_for_the_set_widens_it_and_shrinks_to_a_bootstrap_interval_for_points():
+    rng = np.random.default_rng(12)
+    b = rng.uniform(0.1, 0.9, 10)
+    d = 0.5 - 0.6 * b + rng.normal(0, 0.1, 10)
+    row = lag.set_interval(d, b - 0.04, b + 0.04, draws=30).iloc[0]
+    assert row["ci_low"] < row["bound_low"] < row["bound_high"] < row["ci_high"]
+    assert lag.set_interval(d, b - 0.04, b + 0.04, draws=30).iloc[0].equals(row)
+    point = lag.set_interval(d, b, b, draws=200, seed=1).iloc[0]
+    theta0 = lag.line(d, b)[0]
+    assert (point["bound_low"], point["bound_high"]) == pytest.approx((theta0, theta0))
+    hc3 = lag.midpoint(d, b, b).iloc[0]["se"]
+    assert point["se"] == pytest.approx(hc3, rel=0.35)
+    assert point["ci_high"] - theta0 == pytest.approx(1.96 * point["se"], rel=1e-3)
+
+
+def test_interval_refuses_what_has_no_bounds():
+    with pytest.raises(KokeiluError, match="same backlog"):
+        lag.set_interval(D, np.full(6, 0.2), np.full(6, 0.7))
+    with pytest.raises(KokeiluError, match="too few"):
+        lag.set_interval(D, LOW, HIGH, draws=5)

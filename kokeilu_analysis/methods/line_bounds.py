@@ -16,11 +16,12 @@ Sources: Charnes and Cooper 1962; Dinkelbach 1967; Mehrotra 1992 (interior point
 """
 
 import heapq
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
+from kokeilu_analysis.methods.line_choices import TARGET, WHOLE, completed, over_choices
 from kokeilu_analysis.methods.line_region import (
     NEGLIGIBLE,
     Cone,
@@ -30,9 +31,6 @@ from kokeilu_analysis.methods.line_region import (
     quadratic,
 )
 
-TARGET = 1e-10  # gap at which branch and bound stops
-MOST_NODES = 4_000  # then the search ends, and the gap says what is left open
-WHOLE = 1e-7  # how far from 0 or 1 a choice may be
 FEW = 10  # ranges up to which all corners are tried
 TANGENTS = 9  # to the squared mean over a node
 
@@ -71,7 +69,9 @@ def slope_extreme(region, weights, centred):
     1.0
     """
     common = region.common_values(weights > 0)
-    return _over_choices(region, lambda part, beat: _slope(part, weights, centred, common, beat))
+    return over_choices(
+        region, weights, lambda part, beat: _slope(part, weights, centred, common, beat)
+    )
 
 
 def fitted_extreme(region, weights, centred, at):
@@ -86,67 +86,9 @@ def fitted_extreme(region, weights, centred, at):
     -0.460526
     """
     common = region.common_values(weights > 0)
-    return _over_choices(
-        region, lambda part, beat: _fitted(part, weights, centred, at, common, beat)
+    return over_choices(
+        region, weights, lambda part, beat: _fitted(part, weights, centred, at, common, beat)
     )
-
-
-def _over_choices(region, solve):
-    """Solve with the whole columns relaxed, then branch on those that are still open.
-
-    `solve` takes a part of the region and a value to beat, and answers None where the part is
-    empty or cannot beat it.
-    """
-    order, heap, best = count(), [], None
-
-    def consider(part):
-        found = solve(part, -np.inf if best is None else best.value)
-        if found is not None:
-            heapq.heappush(heap, (-found.value - found.gap, next(order), part, found))
-
-    consider(region)
-    while heap and (best is None or -heap[0][0] > best.value + max(TARGET, best.gap)):
-        if best is not None and next(order) > MOST_NODES:
-            break
-        _, _, part, found = heapq.heappop(heap)
-        choices = found.point[part.whole]
-        decided = np.abs(choices - np.round(choices)).max(initial=0.0) < WHOLE
-        if decided or (part.upper[part.whole] == part.lower[part.whole]).all():
-            best = found if best is None or found.value > best.value else best
-            continue
-        chosen = _completed(part, found.point)
-        if chosen is None:
-            continue
-        inside = solve(chosen, -np.inf if best is None else best.value)
-        if inside is not None and (best is None or inside.value > best.value):
-            best = inside
-        column = part.whole[np.argmin(np.abs(choices - 0.5))]
-        below, above = part.upper.copy(), part.lower.copy()
-        below[column], above[column] = 0, 1
-        consider(replace(part, upper=below))
-        consider(replace(part, lower=above))
-    if best is None or not heap or np.isinf(best.value):
-        return best
-    return replace(best, gap=max(best.gap, -heap[0][0] - best.value))
-
-
-def _completed(region, point):
-    """Return the region with its 0/1 columns fixed near `point`, or None if no choice fits."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    whole = region.whole
-    cost, integrality = np.zeros(len(point)), np.zeros(len(point))
-    cost[whole], integrality[whole] = 1 - 2 * (point[whole] % 1.0), 1
-    rows = np.vstack([region.rows, region.equal_rows])
-    least = np.append(np.full(len(region.limits), -np.inf), region.equal_limits)
-    stated = LinearConstraint(rows, least, np.append(region.limits, region.equal_limits))
-    box = Bounds(region.lower, region.upper)
-    answer = milp(cost, integrality=integrality, bounds=box, constraints=stated)
-    if answer.x is None:
-        return None
-    lower, upper = region.lower.copy(), region.upper.copy()
-    lower[whole] = upper[whole] = np.round(answer.x[whole])
-    return replace(region, lower=lower, upper=upper)
 
 
 def _slope(region, weights, centred, common, beat):
@@ -275,7 +217,7 @@ def _largest_at_vertex(cone, gain, norm, p, span, means, beat):
         return _best_corner(cone, gain, norm)
     choices = np.isin(cone.free, cone.region.whole)
     if choices.any():
-        chosen = _completed(cone.region, cone.point(p))
+        chosen = completed(cone.region, cone.point(p))
         if chosen is None:
             return None
         side = np.sign(gain @ cone.slope)
@@ -292,7 +234,7 @@ def _largest_at_vertex(cone, gain, norm, p, span, means, beat):
     order, nodes = count(), 0
     root = np.zeros(size), np.ones(size), *(span if pivot_is_z else means)
     heap = [(-np.inf, next(order), root, None)]
-    while heap and (not nodes or -heap[0][0] > TARGET * floor) and nodes < MOST_NODES:
+    while heap and (not nodes or -heap[0][0] > TARGET * floor) and nodes < cone.region.most_nodes:
         _, _, node, split = heapq.heappop(heap)
         for child in [node] if split is None else _children(node, split, box_only | choices):
             nodes += 1

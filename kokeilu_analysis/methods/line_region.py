@@ -30,6 +30,7 @@ class Region:
     equal_rows: np.ndarray = None  # e by n
     equal_limits: np.ndarray = None
     whole: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    most_nodes: int = 4_000  # of a search over vertices; then the gap says what is left open
 
     def __post_init__(self):
         for rows, limits in (("rows", "limits"), ("equal_rows", "equal_limits")):
@@ -45,6 +46,45 @@ class Region:
         """Return the smaller region in which rows @ b <= limits as well."""
         return replace(
             self, rows=np.vstack([self.rows, rows]), limits=np.append(self.limits, limits)
+        )
+
+    def settled(self):
+        """Return the region with 0/1 columns fixed where every row wants the same of them."""
+        if not len(self.whole):
+            return self
+        most = np.maximum(self.rows * self.lower, self.rows * self.upper).sum(axis=1)
+        rows = self.rows[most > self.limits]
+        lower, upper = self.lower.copy(), self.upper.copy()
+        plain = self.whole[~self.equal_rows[:, self.whole].any(axis=0)]
+        zero = plain[(rows[:, plain] >= 0).all(axis=0)]
+        one = plain[(rows[:, plain] <= 0).all(axis=0) & rows[:, plain].any(axis=0)]
+        upper[zero], lower[one] = lower[zero], upper[one]
+        return replace(
+            self, lower=lower, upper=upper, rows=rows, limits=self.limits[most > self.limits]
+        )
+
+    def without_choices(self):
+        """Return the larger region in which each open 0/1 column is as lenient as a row wants."""
+        if not len(self.whole):
+            return self
+        open_ = self.whole[self.upper[self.whole] > self.lower[self.whole]]
+        upper, rows = self.upper.copy(), self.rows.copy()
+        upper[open_], rows[:, open_] = self.lower[open_], 0.0
+        own = self.rows[:, open_]
+        least = np.minimum(own * self.lower[open_], own * self.upper[open_]).sum(axis=1)
+        limits = self.limits - least
+        most = np.maximum(rows * self.lower, rows * upper).sum(axis=1)
+        bites, whole = most > limits, np.empty(0, dtype=int)
+        equal = ~self.equal_rows[:, open_].any(axis=1)
+        return Region(
+            self.lower,
+            upper,
+            rows[bites],
+            limits[bites],
+            self.equal_rows[equal],
+            self.equal_limits[equal],
+            whole,
+            self.most_nodes,
         )
 
     def extreme(self, direction):

@@ -1,0 +1,186 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import exposure
+
+
+def path_of(h, cleared, months, jitter=None):
+    """Effects delta_a(k) = h(max(0, k - R_a))."""
+    rows = [
+        (area, k, h(max(0, k - int(np.ceil(r)))))
+        for area, r in cleared.items()
+        for k in range(months)
+    ]
+    return pd.DataFrame(rows, columns=["area_id", "event_month", "estimate"])
+
+
+def months_of(low, high=None):
+    high = low if high is None else high
+    return pd.DataFrame(
+        {"area_id": list(low), "months_low": low.values(), "months_high": high.values()}
+    )
+
+
+def test_nine_months_at_sixty_per_cent_of_forty_five_give_the_known_answer():
+    assert exposure.capacity(0.8 * (1 - 0.6 * 9 / 45), 0.6, 9, 45) == pytest.approx((0.8, 0.8))
+    assert exposure.capacity_by_area(0.704, 0.6, [9, 9], 45) == pytest.approx((0.8, 0.8))
+
+
+def test_full_effect_is_recovered_from_areas_with_their_own_clearing_times():
+    r, w = np.array([0, 5, 12, 40, 60]), np.array([1, 2, 3, 1, 1])
+    att = np.average(-0.5 * (1 - 0.7 * np.minimum(r, 45) / 45), weights=w)
+    assert exposure.capacity_by_area(att, 0.7, r, 45, w) == pytest.approx((-0.5, -0.5))
+
+
+def test_ranges_of_clearing_times_give_ends_that_no_draw_leaves_and_corners_attain():
+    rng = np.random.default_rng(1)
+    low, high = np.array([0, 3, 6.0]), np.array([4, 9, np.inf])
+    ends = exposure.capacity_by_area((-0.3, 0.1), (0.2, 0.6), np.column_stack([low, high]), 45)
+    draws = rng.uniform(low, np.minimum(high, 45), (20_000, 3)).mean(axis=1)
+    att, share = rng.uniform(-0.3, 0.1, 20_000), rng.uniform(0.2, 0.6, 20_000)
+    values = att / (1 - share * draws / 45)
+    assert ends[0] <= values.min() and values.max() <= ends[1]
+    longest = np.mean([4, 9, 45])
+    assert ends == pytest.approx([x / (1 - 0.6 * longest / 45) for x in (-0.3, 0.1)])
+
+
+def test_an_area_never_cleared_costs_every_month_and_no_more():
+    never = exposure.capacity_by_area(0.5, 0.5, [[np.inf, np.inf]], 45)
+    assert never == pytest.approx((1.0, 1.0))
+
+
+@pytest.mark.parametrize("model", exposure.MODELS)
+def test_exposure_without_loss_counts_calendar_months(model):
+    areas = pd.DataFrame({"area_id": ["A", "B"], "bound_low": [0.2, 0.8], "bound_high": [0.5, 0.8]})
+    table = exposure.effective_exposure(areas, 0.05, model, 0.0, 6)
+    for end in ("low", "high"):
+        assert table[f"exposure_{end}"].tolist() == [1, 2, 3, 4, 5, 6] * 2
+
+
+@pytest.mark.parametrize("model", exposure.MODELS)
+def test_no_combination_of_inputs_leaves_the_exposure_bounds(model):
+    rng = np.random.default_rng(2)
+    area = pd.DataFrame({"area_id": ["A"], "bound_low": [0.3], "bound_high": [0.7]})
+    table = exposure.effective_exposure(area, (0.02, 0.1), model, (0.3, 0.9), 12, floor=0.1)
+    for _ in range(300):
+        b, rate, omega = rng.uniform([0.3, 0.02, 0.3], [0.7, 0.1, 0.9])
+        clock = np.cumsum(1 - omega * exposure.backlog_path(b, rate, model, 12, 0.1))
+        assert (table["exposure_low"] <= clock + 1e-12).all()
+        assert (clock <= table["exposure_high"] + 1e-12).all()
+
+
+def test_backlog_falls_by_points_or_by_proportion_and_stops_at_its_floor():
+    plans = exposure.backlog_path(0.8, 0.25, "constant_plans", 5, floor=0.125)
+    assert plans == pytest.approx([0.8, 0.55, 0.3, 0.125, 0.125])
+    hazard = exposure.backlog_path(0.8, np.log(2), "constant_proportion", 4)
+    assert hazard == pytest.approx([0.8, 0.4, 0.2, 0.1])
+    assert exposure.backlog_path(0.05, 1.0, "constant_plans", 3, floor=0.125).tolist() == [0.05] * 3
+    at_once = exposure.backlog_path(0.8, np.inf, "constant_proportion", 3)
+    assert at_once.tolist() == [0.8, 0, 0]
+
+
+def test_effects_proportional_to_exposure_are_constant_per_unit():
+    areas = pd.DataFrame({"area_id": ["A", "B"], "bound_low": [0.2, 0.8], "bound_high": [0.2, 0.8]})
+    clock = exposure.effective_exposure(areas, 0.05, "constant_plans", 0.8, 24)
+    clock = clock.rename(columns={"exposure_low": "exposure"})
+    path = clock.assign(estimate=-0.04 * clock["exposure"])
+    table = exposure.per_exposure(
+        path[["area_id", "event_month", "estimate"]], clock, [0, 6, 12, 24]
+    )
+    assert table["per_unit"].to_numpy() == pytest.approx([-0.04] * 3)
+    assert table["n_cells"].sum() + table["n_outside"].iloc[0] == 48
+    before = pd.DataFrame({"area_id": ["A"], "event_month": [-1], "estimate": [0.0]})
+    wider = pd.concat([path[["area_id", "event_month", "estimate"]], before])
+    more = exposure.per_exposure(wider, clock, [0, 6, 12, 24])
+    assert more["n_outside"].iloc[0] == table["n_outside"].iloc[0] + 1
+
+
+def test_restarting_the_clock_returns_the_path_that_all_areas_share():
+    def h(e):
+        return 0.3 * e - 0.01 * e**2
+
+    cleared = {"A": 0, "B": 3, "C": 7.2, "D": 11}
+    table = exposure.restart_clock(path_of(h, cleared, 24), months_of(cleared))
+    e = table["months_cleared"].to_numpy()
+    assert table["estimate"].to_numpy() == pytest.approx(h(e), abs=1e-12)
+    assert table["spread"].max() < 1e-12
+    assert table["n_areas"].tolist()[:13] == [4] * 13 and table["n_areas"].iloc[-1] == 1
+
+
+def test_a_path_by_calendar_shows_as_disagreement_between_areas():
+    cleared = {"A": 0, "B": 6}
+    rows = [(a, k, 0.1 * k) for a in cleared for k in range(12)]
+    path = pd.DataFrame(rows, columns=["area_id", "event_month", "estimate"])
+    table = exposure.restart_clock(path, months_of(cleared))
+    assert table.loc[table["n_areas"] == 2, "spread"].to_numpy() == pytest.approx([0.6] * 6)
+
+
+def test_ranges_of_the_restart_enclose_every_restart_inside_them():
+    rng = np.random.default_rng(3)
+    low, high = {"A": 0, "B": 2, "C": 1}, {"A": 2, "B": 4, "C": 1}
+    path = path_of(lambda e: 0, low, 12)
+    path["estimate"] = rng.normal(size=len(path))
+    bounds = exposure.restart_clock(path, months_of(low, high)).set_index("months_cleared")
+    attained = {(e, end): False for e in range(7) for end in ("bound_low", "bound_high")}
+    for a in range(3):
+        for b in range(2, 5):
+            exact = exposure.restart_clock(path, months_of({"A": a, "B": b, "C": 1}))
+            exact = exact.set_index("months_cleared")["estimate"]
+            for e in range(7):
+                assert bounds["bound_low"][e] - 1e-12 <= exact[e] <= bounds["bound_high"][e] + 1e-12
+                for end in ("bound_low", "bound_high"):
+                    attained[e, end] |= abs(exact[e] - bounds[end][e]) < 1e-12
+    assert all(attained.values())
+
+
+def test_an_area_that_may_never_clear_is_left_out_and_counted():
+    cleared = {"A": 0, "B": 3}
+    table = exposure.restart_clock(
+        path_of(lambda e: e, cleared, 6), months_of(cleared, {"A": 0, "B": np.inf})
+    )
+    assert table["n_left_out"].tolist() == [1] * 6 and table["n_areas"].tolist() == [1] * 6
+
+
+def test_stated_power_is_the_share_of_draws_that_reject():
+    rng = np.random.default_rng(4)
+    root = rng.normal(size=(5, 5))
+    covariance, path = root @ root.T + np.eye(5), np.array([0, 0, 2, 3, 3.0])
+    found = exposure.detectable(covariance, path)
+    lever = np.linalg.solve(covariance, path)
+    draws = rng.multivariate_normal(path, covariance, 40_000) @ lever
+    rejected = draws / np.sqrt(path @ lever) > 1.6448536
+    assert found["power"] == pytest.approx(rejected.mean(), abs=0.01)
+    larger = exposure.detectable(covariance, found["size_for_80"] * path)
+    assert larger["power"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: exposure.capacity(0.7, 60, 9, 45), "per cent"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [-1, 2], 45), "months"),
+        (lambda: exposure.capacity_by_area(0.7, 1.0, [45, 45], 45), "all capacity"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [1, 2], 45, [0, 0]), "weights"),
+        (lambda: exposure.backlog_path(0.8, -0.1, "constant_plans", 3), "rate"),
+        (lambda: exposure.backlog_path(80, 0.1, "constant_plans", 3), "per cent"),
+        (lambda: exposure.backlog_path(0.8, 0.1, "linear", 3), "no clearing model"),
+        (lambda: exposure.per_exposure(pd.DataFrame(), pd.DataFrame(), [1, 1]), "edges"),
+        (
+            lambda: exposure.restart_clock(path_of(abs, {"A": 0}, 3), months_of({"B": 0})),
+            "Area A has effects",
+        ),
+        (
+            lambda: exposure.restart_clock(
+                path_of(abs, {"A": 0}, 3), months_of({"A": 2}, {"A": 1})
+            ),
+            "months_low <= months_high",
+        ),
+        (lambda: exposure.detectable(np.eye(3), [0, 0, 0]), "zero everywhere"),
+        (lambda: exposure.detectable(np.eye(2), [0, 0, 1]), "shape"),
+    ],
+)
+def test_unusable_input_is_refused_with_the_reason(call, message):
+    with pytest.raises(KokeiluError, match=message):
+        call()

@@ -1,0 +1,143 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import lag, measurement
+
+ZETA = np.array([0, 0.5, 1, 1.5, 2])
+
+
+def reported(seed=0, areas=4000, error=0.12, slope=-0.6):
+    rng = np.random.default_rng(seed)
+    true = rng.uniform(0.3, 0.7, areas)
+    report = np.clip(true + rng.normal(0, error, areas), 0, 1)
+    return 0.5 + slope * true + rng.normal(0, 0.05, areas), report, true
+
+
+def test_extrapolants_give_the_known_answers():
+    naive = 2 / (1 + 0.5 * (1 + ZETA))
+    assert naive[0] == pytest.approx(1.3333, abs=1e-4)
+    assert measurement.extrapolate(ZETA, naive, "quadratic") == pytest.approx(1.79619, abs=5e-6)
+    assert measurement.extrapolate(ZETA, naive) == pytest.approx(2, abs=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rational_extrapolant_is_exact_for_every_line(seed):
+    rng = np.random.default_rng(seed)
+    slope, variance, error = rng.normal(), rng.uniform(0.5, 2), rng.uniform(0.05, 1)
+    offset = rng.normal()
+    values = offset + slope * variance / (variance + error * (1 + ZETA))
+    assert measurement.extrapolate(ZETA, values) == pytest.approx(offset + slope, abs=1e-8)
+    assert measurement.extrapolate(ZETA, np.full(5, 1.7)) == pytest.approx(1.7)
+
+
+def test_correction_by_the_reliability_recovers_the_true_line():
+    d, report, _ = reported()
+    r = measurement.reliability(report, 0.12)
+    naive = lag.line(d, report)
+    table = measurement.corrected_line(d, report, [1.0, r]).set_index("r")
+    assert table["slope"].iloc[0] == pytest.approx(naive[1])
+    assert table["effect"].iloc[0] == pytest.approx(naive[0])
+    assert naive[1] > -0.35  # pulled to zero
+    assert table["slope"].iloc[1] == pytest.approx(-0.6, abs=0.04)
+    assert table["effect"].iloc[1] == pytest.approx(0.5, abs=0.02)
+
+
+def test_at_the_named_reliability_the_effect_is_zero():
+    d = np.array([-0.1, 0.05, 0.1, 0.2, 0.4])
+    b = np.array([0.7, 0.6, 0.5, 0.3, 0.2])
+    d = d - 0.7
+    turn = measurement.corrected_line(d, b, 1.0)["r_sign_change"].iloc[0]
+    assert 0 < turn < 1
+    assert measurement.corrected_line(d, b, turn)["effect"].iloc[0] == pytest.approx(0, abs=1e-12)
+    before, after = measurement.corrected_line(d, b, [turn - 0.02, turn + 0.02])["effect"]
+    assert before * after < 0
+    none = measurement.corrected_line(d + 10, b, 1.0)["r_sign_change"].iloc[0]
+    assert np.isnan(none)
+
+
+def test_simulation_agrees_with_the_formula_and_the_quadratic_falls_short():
+    d, report, _ = reported(areas=600)
+    r = measurement.reliability(report, 0.12)
+    exact = measurement.corrected_line(d, report, r)["slope"].iloc[0]
+    table = measurement.simex_line(d, report, 0.12, draws=60).set_index("extrapolant")["slope"]
+    assert table["rational"] == pytest.approx(exact, rel=0.03)
+    assert abs(table["quadratic"]) < abs(table["rational"]) - 0.05
+
+
+def test_attenuation_bounds_hold_the_true_slope_and_narrow_with_the_reliability():
+    d, report, _ = reported()
+    free = measurement.attenuation_bounds(d, report).iloc[0]
+    assert free["slope_low"] <= -0.6 <= free["slope_high"]
+    r = measurement.reliability(report, 0.12)
+    known = measurement.attenuation_bounds(d, report, r=(r - 0.05, r + 0.05)).iloc[0]
+    assert (
+        free["slope_low"] < known["slope_low"] <= -0.6 <= known["slope_high"] < free["slope_high"]
+    )
+    backwards = 1 / np.polyfit(d, report, 1)[0]
+    assert free["slope_low"] == pytest.approx(backwards)
+
+
+def test_berkson_error_leaves_the_slope_alone_and_classical_error_does_not():
+    rng = np.random.default_rng(6)
+    middle = rng.choice([0.2, 0.4, 0.6, 0.8], 20_000)
+    true = middle + rng.uniform(-0.1, 0.1, 20_000)
+    d = 0.5 - 2 * true
+    assert lag.line(d, middle)[1] == pytest.approx(-2, abs=0.01)
+    drawn = middle + rng.uniform(-0.1, 0.1, 20_000)
+    expected = -2 * np.var(middle) / np.var(drawn)
+    assert lag.line(d, np.clip(drawn, 0, 1))[1] == pytest.approx(expected, abs=0.02)
+
+
+def test_heaped_reports_become_ranges_that_hold_what_was_rounded():
+    rng = np.random.default_rng(7)
+    true = pd.Series(rng.random(500), index=[f"A{k}" for k in range(500)])
+    table = measurement.heaped(true.round(1))
+    assert (table["lower"] <= true + 1e-12).all() and (true <= table["upper"] + 1e-12).all()
+    assert (table["upper"] - table["lower"]).max() <= 0.1 + 1e-12
+    kept = measurement.heaped([0.123, 0.55])
+    assert (kept["lower"] == kept["upper"]).all()
+
+
+def test_widening_for_heaping_never_narrows_the_set():
+    b, d = np.array([0.1, 0.3, 0.5, 0.625, 0.8]), np.array([0.4, 0.3, 0.35, 0.1, 0.0])
+    table = measurement.heaped(b)
+    wide, exact = lag.intercept_bounds(d, table["lower"], table["upper"]), lag.line(d, b)
+    assert wide.intercept[0] < exact[0] < wide.intercept[1]
+    assert wide.slope[0] < exact[1] < wide.slope[1]
+
+
+def test_undoing_the_tilt_of_the_reports_restores_the_line():
+    rng = np.random.default_rng(8)
+    true = rng.uniform(0.3, 0.7, 25)
+    d = 0.2 - 0.5 * true + rng.normal(0, 0.1, 25)
+    report = true + 0.4 * (d - d.mean())
+    table = measurement.tilted_line(d, report, [0, 0.4])
+    theta0, theta1 = lag.line(d, true)
+    assert table["slope"].iloc[1] == pytest.approx(theta1)
+    assert table["effect"].iloc[1] == pytest.approx(theta0)
+    assert table["possible"].iloc[1] and abs(table["slope"].iloc[0] - theta1) > 0.05
+    assert not measurement.tilted_line(d, report, 5.0)["possible"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: measurement.reliability([0.4, 0.5, 0.6], 0.3), "as large as the spread"),
+        (lambda: measurement.reliability([40, 50, 60], 3), "per cent"),
+        (lambda: measurement.corrected_line([1, 2, 3], [0.1, 0.2, 0.3], 0.0), "Reliability 0"),
+        (lambda: measurement.corrected_line([1, 2, 3], [0.1, 0.2, 0.3], 80), "per cent"),
+        (lambda: measurement.corrected_line([1, 2, 3], [0.2, 0.2, 0.2], 0.8), "equal"),
+        (lambda: measurement.attenuation_bounds([1, 0, 1], [0.1, 0.2, 0.3]), "uncorrelated"),
+        (lambda: measurement.extrapolate([0, 1], [1, 2]), "3 different"),
+        (lambda: measurement.extrapolate(ZETA, [1, 2, 3, np.nan, 5]), "missing"),
+        (lambda: measurement.extrapolate(ZETA, ZETA**3, "cubic"), "no extrapolant"),
+        (lambda: measurement.extrapolate(ZETA, 1 / (ZETA + 0.5)), "pole"),
+        (lambda: measurement.heaped([0.4], step=10), "step"),
+        (lambda: measurement.tilted_line([1, 2], [0.1, 0.2], np.inf), "finite"),
+    ],
+)
+def test_unusable_input_is_refused_with_the_reason(call, message):
+    with pytest.raises(KokeiluError, match=message):
+        call()

@@ -1,0 +1,213 @@
+import numpy as np
+import pytest
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import lag, restrictions
+
+D = np.array([0.30, 0.55, 0.10, 0.42, 0.20, 0.61])
+LOW = np.array([0.25, 0.4, 0.6, 0.35, 0, 0.1])
+HIGH = np.array([0.25, 0.6, 0.8, 0.35, 1, 0.1])
+
+
+def violation(theta0, theta1, d, low, high, w):
+    """Mean squared distance of the effects from the band, straight from its definition."""
+    ends = theta0 + theta1 * low, theta0 + theta1 * high
+    below, above = np.minimum(*ends), np.maximum(*ends)
+    return w @ (np.maximum(below - d, 0) ** 2 + np.maximum(d - above, 0) ** 2)
+
+
+def case(seed, noise=0.1, areas=12):
+    rng = np.random.default_rng(seed)
+    b = rng.uniform(0.1, 0.9, areas)
+    low = np.maximum(b - rng.choice([0, 0.1, 0.3], areas), 0)
+    high = np.minimum(b + rng.choice([0, 0.05, 0.3], areas), 1)
+    return 0.5 - 0.6 * b + rng.normal(0, noise, areas), low, high, rng
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_without_noise_every_line_through_the_ranges_is_kept_and_the_truth_among_them(seed):
+    d, low, high, rng = case(seed, noise=0)
+    row = restrictions.manski_tamer(d, low, high, slope_sign=-1, tolerance=0).iloc[0]
+    assert row["bound_low"] <= 0.5 + 1e-7 and row["bound_high"] >= 0.5 - 1e-7
+    assert row["slope_low"] <= -0.6 + 1e-7 and row["slope_high"] >= -0.6 - 1e-7
+    theta0, theta1 = rng.uniform(-0.5, 1.5, 40_000), rng.uniform(-2, 0, 40_000)
+    fits = (theta0[:, None] + theta1[:, None] * high <= d).all(axis=1)
+    fits &= (d <= theta0[:, None] + theta1[:, None] * low).all(axis=1)
+    if fits.any():
+        assert row["bound_low"] <= theta0[fits].min() + 1e-7
+        assert theta0[fits].max() <= row["bound_high"] + 1e-7
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_with_noise_the_level_set_is_neither_left_nor_missed_by_a_fine_grid(seed):
+    d, low, high, rng = case(seed, noise=0.3)
+    w = rng.uniform(0.5, 2, len(d))
+    tolerance = 0.003
+    table = restrictions.manski_tamer(d, low, high, w, tolerance=tolerance)
+    w = w / w.sum()
+    grid = np.linspace(-2, 3, 401)
+    steep = np.linspace(-4, 4, 401)
+    q = np.array([[violation(t0, t1, d, low, high, w) for t1 in steep] for t0 in grid[::4]])
+    least = table["least"].min()
+    assert least <= q.min() + 1e-12
+    step = 4 * (grid[1] - grid[0])
+    for _, row in table.iterrows():
+        side = steep * row["slope_sign"] >= 0
+        kept = (q[:, side] <= least + tolerance).any(axis=1)
+        if not kept.any():
+            continue
+        values = grid[::4][kept]
+        assert row["bound_low"] <= values.min() + 1e-9 and values.max() <= row["bound_high"] + 1e-9
+        if abs(row["slope_low"]) < 4 and abs(row["slope_high"]) < 4:
+            assert row["bound_low"] >= values.min() - 2.5 * step
+            assert row["bound_high"] <= values.max() + 2.5 * step
+
+
+def test_backlogs_known_as_points_give_least_squares_as_the_minimiser():
+    d, low, _, _ = case(3)
+    table = restrictions.manski_tamer(d, low, low, tolerance=1e-12, slope_sign=-1)
+    theta0, theta1 = lag.line(d, low)
+    assert table["bound_low"].iloc[0] == pytest.approx(theta0, abs=1e-4)
+    assert table["slope_high"].iloc[0] == pytest.approx(theta1, abs=1e-4)
+    residual = d - theta0 - theta1 * low
+    assert table["least"].iloc[0] == pytest.approx((residual**2).mean(), rel=1e-9)
+
+
+def test_a_larger_tolerance_never_narrows_and_the_bootstrapped_one_is_not_the_bare_minimiser():
+    d, low, high, _ = case(4, noise=0.3)
+    widths = [
+        np.diff(restrictions.manski_tamer(d, low, high, slope_sign=-1, tolerance=c).iloc[0, 1:3])
+        for c in (1e-6, 1e-4, 1e-3)
+    ]
+    assert widths[0] < widths[1] < widths[2]
+    table = restrictions.manski_tamer(d, low, high, slope_sign=-1, draws=40)
+    assert table["tolerance"].iloc[0] > 0
+    again = restrictions.manski_tamer(d, low, high, slope_sign=-1, draws=40)
+    assert table.equals(again)
+
+
+def test_ranges_that_say_nothing_leave_the_line_open():
+    d = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    row = restrictions.manski_tamer(d, np.zeros(5), np.ones(5), slope_sign=-1, tolerance=0).iloc[0]
+    assert row["bound_low"] == pytest.approx(0.5) and row["bound_high"] == np.inf
+    assert row["slope_low"] == -np.inf
+
+
+def test_the_wrong_sign_is_empty_when_the_right_one_fits_far_better():
+    b = np.linspace(0.1, 0.9, 9)
+    table = restrictions.manski_tamer(1 - b, b, b, tolerance=1e-4).set_index("slope_sign")
+    assert np.isnan(table.loc[1, "bound_low"])
+    assert table.loc[-1, "bound_low"] == pytest.approx(1, abs=0.05)
+
+
+def test_monotone_bounds_are_those_of_every_falling_curve_through_the_areas():
+    d, low, high, _ = case(5, noise=0)
+    at = np.linspace(0, 1, 21)
+    table = restrictions.monotone_bounds(d, low, high, at)
+    truth = 0.5 - 0.6 * at
+    assert (table["bound_low"] <= truth + 1e-12).all() and (table["bound_high"] >= truth).all()
+    assert (table["slack"] == 0).all()
+    assert table["bound_low"].iloc[0] == pytest.approx(
+        max(d[low >= 0].max(), d.max())
+    )  # at zero the effect is at least every area's
+    assert np.isinf(table["bound_high"].iloc[0])
+
+
+def test_turning_effects_round_turns_the_monotone_bounds_round():
+    d, low, high, _ = case(6)
+    at = [0.1, 0.5, 0.9]
+    falling = restrictions.monotone_bounds(d, low, high, at, slope_sign=-1)
+    rising = restrictions.monotone_bounds(-d, low, high, at, slope_sign=1)
+    assert falling["bound_low"].to_numpy() == pytest.approx(-rising["bound_high"].to_numpy())
+    assert falling["slack"].equals(rising["slack"])
+
+
+def test_contradicting_areas_get_the_least_room_that_makes_the_bounds_meet():
+    table = restrictions.monotone_bounds([0.2, 0.6], [0.1, 0.5], [0.1, 0.5], [0.3], slope_sign=-1)
+    assert table.iloc[0].tolist() == pytest.approx([0.3, 0.4, 0.4, 0.2])
+
+
+def test_lipschitz_bounds_hold_every_curve_no_steeper_and_meet_the_formula():
+    rng = np.random.default_rng(9)
+    b = rng.uniform(0.1, 0.9, 10)
+    low, high = b - 0.05, b + 0.08
+    for curve, k in ((lambda x: 0.4 * np.sin(2 * x), 0.8), (lambda x: np.abs(x - 0.5), 1.0)):
+        d = curve(b)
+        for at in (0.0, 0.3, 1.0):
+            row = restrictions.lipschitz_bounds(d, low, high, k, at).iloc[0]
+            assert row["bound_low"] <= curve(at) <= row["bound_high"] and row["slack"] == 0
+    points = restrictions.lipschitz_bounds(d, b, b, 1.0, 0.0).iloc[0]
+    assert points["bound_low"] == pytest.approx((d - b).max())
+    assert points["bound_high"] == pytest.approx((d + b).min())
+
+
+def test_a_larger_lipschitz_constant_never_narrows():
+    table = restrictions.lipschitz_bounds(D, LOW, HIGH, [1.5, 2, 3, 8], 0.0)
+    assert (table["bound_low"].diff().dropna() <= 0).all()
+    assert (table["bound_high"].diff().dropna() >= 0).all()
+
+
+def lines(d, b, at):
+    x = b - b.mean(axis=1, keepdims=True)
+    slope = (x @ (d - d.mean())) / (x**2).sum(axis=1)
+    return d.mean() + slope * (at - b.mean(axis=1)), slope
+
+
+@pytest.mark.parametrize("at", [0.0, 0.3])
+@pytest.mark.parametrize("steepest", [0.01, 0.03, 0.05, 0.08])
+def test_no_backlogs_with_a_line_flat_enough_leave_the_steepness_bounds(steepest, at):
+    rng = np.random.default_rng(10)
+    row = restrictions.restricted_bounds(D, LOW, HIGH, steepest=steepest, at=at).iloc[1]
+    free = np.array([1, 2, 4])
+    grid = np.stack(np.meshgrid(*[np.linspace(LOW[j], HIGH[j], 61) for j in free]), -1)
+    b = np.tile(LOW, (61**3, 1))
+    b[:, free] = grid.reshape(-1, 3)
+    value, slope = lines(D, b, at)
+    kept = np.abs(slope) <= 10 * steepest
+    if not kept.any():
+        assert np.isnan(row["bound_low"]) or steepest == 0.01
+        return
+    assert row["bound_low"] <= value[kept].min() + 1e-9
+    assert value[kept].max() <= row["bound_high"] + 1e-9
+    assert row["bound_high"] - value[kept].max() <= row["gap"] + 0.01
+    assert value[kept].min() - row["bound_low"] <= row["gap"] + 0.01
+    assert rng is not None
+
+
+def test_each_restriction_buys_something_or_nothing_but_never_costs():
+    table = restrictions.restricted_bounds(
+        D, LOW, HIGH, slope_sign=-1, steepest=0.04, effect=(0.0, 0.6)
+    ).set_index("restriction")
+    free = table.loc["none"]
+    assert free["bound_high"] == pytest.approx(0.679069, abs=1e-6)
+    for name in ("slope_sign", "steepest", "effect", "all"):
+        assert table.loc[name, "bound_low"] >= free["bound_low"] - 1e-9
+        assert table.loc[name, "bound_high"] <= free["bound_high"] + 1e-9
+    assert table.loc["all", "bound_high"] <= table["bound_high"].min() + 1e-9
+
+
+def test_a_sign_that_no_backlogs_allow_leaves_nothing():
+    b = np.linspace(0.1, 0.9, 9)
+    table = restrictions.restricted_bounds(1 - b, b, b, slope_sign=1).set_index("restriction")
+    assert np.isnan(table.loc["slope_sign", "bound_low"])
+    steep = restrictions.restricted_bounds(1 - b, b, b, steepest=0.05).set_index("restriction")
+    assert np.isnan(steep.loc["steepest", "bound_low"])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: restrictions.manski_tamer(D, LOW, HIGH, slope_sign=2), "slope_sign"),
+        (lambda: restrictions.manski_tamer(D, LOW, HIGH, tolerance=-1), "tolerance"),
+        (lambda: restrictions.manski_tamer(D[:4], LOW[:4], HIGH[:4]), "too few"),
+        (lambda: restrictions.monotone_bounds(D, LOW, HIGH, 12.5), "per cent"),
+        (lambda: restrictions.monotone_bounds(D, LOW, HIGH, 0, slope_sign=0), "slope_sign"),
+        (lambda: restrictions.lipschitz_bounds(D, LOW, HIGH, -1, 0), "0 or more"),
+        (lambda: restrictions.restricted_bounds(D, LOW, HIGH, steepest=0), "steepest"),
+        (lambda: restrictions.restricted_bounds(D, LOW, HIGH, slope_sign=0), "slope_sign"),
+        (lambda: restrictions.restricted_bounds(D, LOW, HIGH, effect=(1, 0)), "effect"),
+    ],
+)
+def test_unusable_input_is_refused_with_the_reason(call, message):
+    with pytest.raises(KokeiluError, match=message):
+        call()
