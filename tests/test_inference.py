@@ -272,3 +272,31 @@ def test_without_clusters_each_unit_is_its_own():
 def test_a_partly_treated_cluster_cannot_be_reassigned():
     with pytest.raises(KokeiluError, match="partly treated"):
         drawn(units(18, mixed=True), draws=9)
+
+
+def test_taking_every_assignment_once_gives_the_exact_p():
+    frame = units(19, clusters=7, size=3, treated=3)
+    exact = (np.abs(every_assignment(frame)) >= abs(gap(frame)) - 1e-12).mean()
+    found = drawn(frame, draws="all")
+    assert len(found["placebo"]) == 35 and found["p"] == pytest.approx(exact, abs=1e-12)
+
+
+def test_t_of_each_assignment_is_its_difference_over_its_cr1_error():
+    frame = units(20, clusters=7, size=3, treated=3)
+    labels = frame["cluster"].unique()
+    by_hand = []
+    for chosen in itertools.combinations(labels, 3):
+        f = of(frame.assign(treated=frame["cluster"].isin(chosen).astype(int)))
+        by_hand.append(f["estimate"] / f["se_cr1"])
+    found = drawn(frame, draws="all", statistic="t")
+    assert found["placebo"] == pytest.approx(by_hand, abs=1e-9)
+
+
+def test_strata_keep_how_many_are_treated_within_each():
+    frame = units(21, clusters=6, size=2, treated=2)
+    # clusters 0 and 1 are treated; with 0, 2, 3 and 1, 4, 5 as strata 3 x 3 assignments remain
+    strata = frame["cluster"].isin([1, 4, 5])
+    found = drawn(frame, draws=500, strata=strata)
+    assert len(np.unique(found["placebo"].round(9))) == 9
+    with pytest.raises(KokeiluError, match="more than one stratum"):
+        drawn(frame, draws=5, strata=np.arange(len(frame)))

@@ -58,6 +58,7 @@ class Design:
     weights: str
     cluster: str
     reference_backlog: tuple
+    steepest: float
     backlog: dict
     robustness: tuple
 
@@ -199,6 +200,7 @@ def load(path=paths.STUDY):
         post=post,
         weights=weights,
         cluster=get("main", "cluster"),
+        steepest=get("lag", "steepest"),
         reference_backlog=tuple(backlog),
         backlog={key: get("backlog", key) for key in BACKLOG},
         robustness=tuple(variants),

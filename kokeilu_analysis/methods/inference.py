@@ -1,4 +1,7 @@
-"""Uncertainty that fits few, self-selected clusters: jackknife, randomization, intervals for sets.
+"""Uncertainty that fits few, self-selected clusters: the one place to call for inference.
+
+Jackknife, joint covariance and power are here; randomization, the wild bootstrap, intervals for
+sets and the sensitivity of parallel trends have modules of their own and are offered here too.
 
 Cluster sums suffice for a difference of weighted means: with s_g the weighted sum of the unit
 changes d and n_g the sum of weights of cluster g, m_1 and m_0 the weighted means,
@@ -11,9 +14,30 @@ changes d and n_g the sum of weights of cluster g, m_1 and m_0 the weighted mean
 """
 
 import numpy as np
-import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.bootstrap import wild_cluster
+from kokeilu_analysis.methods.clusters import arms, cluster_sums, effective_clusters
+from kokeilu_analysis.methods.intervals import imbens_manski, stoye
+from kokeilu_analysis.methods.permutation import assignments, randomization, reassigned
+from kokeilu_analysis.methods.sensitivity import honest, honest_breakdown, identified_set
+
+__all__ = [
+    "assignments",
+    "cluster_sums",
+    "difference",
+    "difference_covariance",
+    "effective_clusters",
+    "honest",
+    "honest_breakdown",
+    "identified_set",
+    "imbens_manski",
+    "minimum_detectable",
+    "randomization",
+    "reassigned",
+    "stoye",
+    "wild_cluster",
+]
 
 
 def difference(change, treated, weights, clusters, level=0.95):
@@ -55,7 +79,7 @@ def difference(change, treated, weights, clusters, level=0.95):
     single = change.ndim == 1
     d = change[:, None] if single else change
     w = np.asarray(weights, dtype=float)
-    arm = _arms(treated)
+    arm = arms(treated)
     s, n, total, size = cluster_sums(d, arm, w, clusters)
     groups = n.shape[1]
     mean = total / size[:, None]
@@ -86,124 +110,87 @@ def difference(change, treated, weights, clusters, level=0.95):
     return result | {"n_clusters": groups}
 
 
-def _arms(treated):
-    """Return 0/1 as booleans; a missing value or a dose must not pass as treated."""
-    treated = np.asarray(treated)
-    wrong = ~np.isin(treated, (0, 1))
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise KokeiluError(f"Treatment of unit {at} (from 0) is {treated[at]}; expected 0 or 1.")
-    return treated.astype(bool)
-
-
-def cluster_sums(d, arm, w, clusters):
-    """Return weighted sums s (2, G, k), weights n (2, G), totals (2, k) and sizes (2,) by arm."""
-    if len(d) != len(arm) or len(d) != len(w) or len(d) != len(clusters):
-        raise KokeiluError("Changes, treatment, weights and clusters must have one entry a unit.")
-    if not np.isfinite(d).all():
-        raise KokeiluError("A change is missing or infinite; drop or bound the unit first.")
-    if not (np.isfinite(w).all() and (w > 0).all()):
-        raise KokeiluError("Weights must be positive numbers.")
-    unnamed = pd.isna(np.asarray(clusters, dtype=object))
-    if unnamed.any():
-        raise KokeiluError(f"Unit {int(np.argmax(unnamed))} (from 0) has no cluster.")
-    labels, code = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
-    if arm.all() or not arm.any():
-        raise KokeiluError("A comparison needs treated and control units; one group is empty.")
-    if len(labels) < 3:
-        raise KokeiluError(f"Cluster inference needs at least 3 clusters; found {len(labels)}.")
-    s = np.zeros((2, len(labels), d.shape[1]))
-    n = np.zeros((2, len(labels)))
-    np.add.at(s, (arm.astype(int), code), w[:, None] * d)
-    np.add.at(n, (arm.astype(int), code), w)
-    return s, n, s.sum(axis=1), n.sum(axis=1)
-
-
-def randomization(effects_by_unit, treated, clusters=None, draws=9999, seed=0, weights=None):
-    """Randomization inference: reassign whole clusters, keep how many are treated.
-
-    The statistic is the difference of (weighted) means of the unit changes. Under the sharp null
-    of no effect every assignment of the same number of clusters was as likely as the real one;
-    areas chose themselves, so p says how unusual the difference is among such assignments, not
-    that assignment was random.
+def difference_covariance(change, treated, weights, clusters, kind="CR3"):
+    """Covariance between the differences of several columns, as joint inference needs it.
 
     Parameters
     ----------
-    effects_by_unit : array, shape (units,)
-        Change of each unit.
-    treated : array of 0/1, shape (units,)
-        Constant within a cluster.
-    clusters : array, optional
-        Labels; each unit is its own cluster if left out.
-    draws : int
-        Assignments drawn, without the real one.
-    seed : int
-    weights : array, optional
+    change : array, shape (units, k)
+        For instance the change to each time from a base.
+    treated, weights, clusters
+        As in `difference`.
+    kind : "CR3" or "CR1"
+        Cluster jackknife or sandwich; the diagonal is the square of the errors of `difference`.
 
     Returns
     -------
-    dict
-        ``estimate``, ``p`` = (1 + #{|t*| >= |t|}) / (draws + 1), ``placebo`` (draws,),
-        ``n_clusters``, ``n_treated``.
+    array, shape (k, k)
 
     Raises
     ------
     KokeiluError
-        A cluster is partly treated, or an input is missing.
+        As in `difference`; also when a group is a single cluster and CR3 is asked for.
 
     Examples
     --------
-    >>> r = randomization([5.0, 6, 0, 1, 0, 1], [1, 1, 0, 0, 0, 0], draws=999)
-    >>> float(r["estimate"]), round(float(r["p"]), 1)    # exactly 1/15 over all assignments
-    (5.0, 0.1)
+    >>> d = np.array([[1.0, 2], [3, 6], [0, 0], [2, 4]])
+    >>> difference_covariance(d, [1, 1, 0, 0], np.ones(4), list("abcd"), "CR1").round(4).tolist()
+    [[1.3333, 2.6667], [2.6667, 5.3333]]
     """
-    change = np.asarray(effects_by_unit, dtype=float)
-    arm = _arms(treated)
-    w = np.ones(len(change)) if weights is None else np.asarray(weights, dtype=float)
-    clusters = np.arange(len(change)) if clusters is None else clusters
-    s, n, total, size = cluster_sums(change[:, None], arm, w, clusters)
-    if (n > 0).all(axis=0).any():
-        raise KokeiluError("A cluster is partly treated; whole clusters are reassigned.")
-    sums, sizes, is_treated = s.sum(axis=0)[:, 0], n.sum(axis=0), n[1] > 0
-    estimate = total[1, 0] / size[1] - total[0, 0] / size[0]
-    rng = np.random.default_rng(seed)
-    assigned = rng.permuted(np.tile(is_treated, (draws, 1)), axis=1)
-    treated_sum, treated_size = assigned @ sums, assigned @ sizes
-    placebo = treated_sum / treated_size
-    placebo -= (sums.sum() - treated_sum) / (sizes.sum() - treated_size)
-    # equal statistics must count as equal whatever the order of summation was
-    as_large = np.abs(placebo) >= abs(estimate) * (1 - 1e-12)
-    return {
-        "estimate": estimate,
-        "p": (1 + as_large.sum()) / (draws + 1),
-        "placebo": placebo,
-        "n_clusters": len(sums),
-        "n_treated": int(is_treated.sum()),
-    }
+    if kind not in ("CR3", "CR1"):
+        raise KokeiluError(f"Kind is {kind!r}; expected CR3 or CR1.")
+    d = np.asarray(change, dtype=float)
+    d = d[:, None] if d.ndim == 1 else d
+    w = np.asarray(weights, dtype=float)
+    s, n, total, size = cluster_sums(d, arms(treated), w, clusters)
+    groups = n.shape[1]
+    mean = total / size[:, None]
+    if kind == "CR1":
+        influence = (s[1] - n[1][:, None] * mean[1]) / size[1]
+        influence -= (s[0] - n[0][:, None] * mean[0]) / size[0]
+        return groups / (groups - 1) * influence.T @ influence
+    left = size[:, None] - n
+    if (left <= 0).any():
+        raise KokeiluError("A whole group is one cluster; there is no jackknife. Use CR1.")
+    out = (total[:, None, :] - s) / left[:, :, None]
+    moved = (out[1] - out[0]) - (mean[1] - mean[0])
+    return (groups - 1) / groups * moved.T @ moved
 
 
 def minimum_detectable(se, df, power=0.8, level=0.95):
-    """Return the smallest true effect that a two-sided test finds with the given power.
+    """Smallest true effect that a two-sided test finds with a given probability.
 
     Parameters
     ----------
-    se : float
-        Standard error of the estimate, in its unit.
-    df : int
-        Degrees of freedom of the t distribution (clusters - 1).
+    se : float or array
+        Standard error, in the unit of the outcome.
+    df : float
+        Degrees of freedom of the test, clusters - 1.
     power, level : float
-        0.8 and 0.95: found in four cases of five at the 5 per cent level.
 
     Returns
     -------
-    float
-        (t_{(1+level)/2} + t_power) se, in the unit of `se` (Bloom 1995, Evaluation Review 19(5)).
+    float or array
+        (t_(1+level)/2 + t_power) se, in the unit of the outcome.
+
+    Raises
+    ------
+    KokeiluError
+        An error is negative, there is under 1 degree of freedom, or a share is not one.
+
+    References
+    ----------
+    Bloom 1995, Evaluation Review 19(5).
 
     Examples
     --------
-    >>> round(float(minimum_detectable(0.5, 76)), 3)
-    1.419
+    >>> round(float(minimum_detectable(1.0, 76)), 3)
+    2.838
     """
-    from scipy import special
+    from scipy.special import stdtrit
 
-    return (special.stdtrit(df, 0.5 + level / 2) + special.stdtrit(df, power)) * se
+    if not (np.asarray(se, dtype=float) >= 0).all() or not df >= 1:
+        raise KokeiluError(f"Error {se} and {df} degrees of freedom; expected >= 0 and >= 1.")
+    if not (0 < power < 1 and 0 < level < 1):
+        raise KokeiluError(f"Power {power} and level {level} must lie between 0 and 1.")
+    return (stdtrit(df, 0.5 + level / 2) + stdtrit(df, power)) * np.asarray(se, dtype=float)

@@ -1,0 +1,107 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods.inference import difference, difference_covariance, randomization
+from kokeilu_analysis.methods.multiple import (
+    romano_wolf,
+    specification_curve,
+    specification_sums,
+    stepdown,
+    uniform_band,
+)
+
+
+def units(seed, k, clusters=12, size=3, treated=5):
+    rng = np.random.default_rng(seed)
+    cluster = np.repeat(np.arange(clusters), size)
+    change = rng.normal(size=(len(cluster), k)) + rng.normal(size=(clusters, 1))[cluster]
+    return change, (cluster < treated).astype(int), cluster, rng.integers(1, 5, len(cluster))
+
+
+def test_joint_covariance_has_the_squared_errors_on_its_diagonal():
+    d, treated, cluster, w = units(1, 4)
+    alone = difference(d, treated, w, cluster)
+    for kind, key in (("CR3", "se"), ("CR1", "se_cr1")):
+        cov = difference_covariance(d, treated, w, cluster, kind)
+        assert np.sqrt(np.diag(cov)) == pytest.approx(alone[key], abs=1e-12)
+        total = difference_covariance(d.sum(axis=1), treated, w, cluster, kind)
+        assert cov.sum() == pytest.approx(total[0, 0], abs=1e-12)
+
+
+def test_band_of_independent_coefficients_has_the_known_critical_value():
+    assert uniform_band([1.0], [[4.0]])["critical"] == pytest.approx(1.95996, abs=0.02)
+    assert uniform_band(np.zeros(10), np.eye(10))["critical"] == pytest.approx(2.7996, abs=0.02)
+    same = uniform_band(np.zeros(3), np.ones((3, 3)))
+    assert same["critical"] == pytest.approx(1.95996, abs=0.02)
+
+
+def test_base_period_has_no_width():
+    band = uniform_band([0.0, 1.0], np.diag([0.0, 1.0]))
+    assert band["low"][0] == band["high"][0] == 0.0 < band["high"][1]
+
+
+def test_joint_p_is_never_below_the_single_one_and_keeps_the_order():
+    d, *rest, w = units(2, 6)
+    found = romano_wolf(d, *rest, draws=999, weights=w).sort_values("t", key=np.abs)
+    assert (found["p_adjusted"] >= found["p"]).all()
+    assert found["p_adjusted"].is_monotonic_decreasing
+    one = randomization(d[:, 0], *rest, draws=999, weights=w, statistic="t")
+    assert found.loc[0, "p"] == one["p"] and found.loc[0, "t"] == pytest.approx(one["statistic"])
+
+
+def test_outcomes_that_are_copies_cost_nothing():
+    d, *rest, _ = units(3, 1)
+    found = romano_wolf(np.repeat(d, 4, axis=1), *rest, draws=499)
+    assert (found["p_adjusted"] == found["p"]).all()
+
+
+def test_stepdown_is_the_textbook_algorithm():
+    rng = np.random.default_rng(4)
+    t, null = np.abs(rng.normal(1, 1, 5)), np.abs(rng.normal(size=(200, 5)))
+    left, last, expected = list(np.argsort(-t)), 0.0, np.empty(5)
+    while left:
+        p = (1 + (null[:, left].max(axis=1) >= t[left[0]]).sum()) / 201
+        expected[left[0]] = last = max(last, p)
+        left.pop(0)
+    assert stepdown(t, null) == pytest.approx(expected)
+
+
+def test_each_specification_equals_randomization_of_it_alone():
+    d, treated, cluster, w = units(5, 3)
+    weights = np.column_stack([w, w * (cluster != 7), w * (cluster % 5 > 0)])
+    found = specification_curve(*specification_sums(d, weights, treated, cluster), draws=999)
+    for spec in range(3):
+        arm, used = treated == 1, weights[:, spec]
+        means = [np.average(d[a, spec], weights=used[a]) for a in (arm, ~arm)]
+        assert found["table"].loc[spec, "estimate"] == pytest.approx(means[0] - means[1])
+    alone = randomization(d[:, 0], treated, cluster, draws=999, weights=w)
+    assert found["table"].loc[0, "p"] == alone["p"]
+    assert found["median"] == np.median(found["table"]["estimate"])
+
+
+def test_one_specification_has_the_median_and_p_of_its_own():
+    d, treated, cluster, w = units(6, 1)
+    found = specification_curve(*specification_sums(d, w, treated, cluster), draws=499)
+    assert found["p_median"] == found["table"].loc[0, "p"]
+
+
+def test_a_planted_effect_moves_the_median_out_of_its_distribution():
+    d, treated, cluster, w = units(7, 20)
+    d = d + 5 * treated[:, None]
+    found = specification_curve(*specification_sums(d, w, treated, cluster), draws=499)
+    assert found["p_median"] < 0.05 and found["share_negative"] == 0
+
+
+def test_specifications_without_a_group_or_with_a_gap_are_named():
+    d, treated, cluster, w = units(8, 2)
+    with pytest.raises(KokeiluError, match=r"Specification 1 .* no treated"):
+        specification_sums(d, np.column_stack([w, w * (treated == 0)]), treated, cluster)
+    d[4, 1] = np.nan
+    with pytest.raises(KokeiluError, match=r"Specification 1 uses unit 4"):
+        specification_sums(d, w, treated, cluster)
+    with pytest.raises(KokeiluError, match="missing or infinite"):
+        uniform_band([np.nan], [[1.0]])
+    with pytest.raises(KokeiluError, match="do not fit"):
+        stepdown([1.0], pd.DataFrame({"a": [1], "b": [2]}))
