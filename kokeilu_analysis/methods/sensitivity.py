@@ -323,7 +323,8 @@ class _Part:
         largest = z[np.arange(len(z)), top]
         variance = self.covariance[top, top]
         rho = self.covariance[top] / variance[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        # a value above the cap overflows here and is rejected below whatever its tail is
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             cut = (z - rho * largest[:, None]) / (1 - rho)
             low = np.where(rho < 1 - 1e-9, cut, -np.inf).max(axis=1)
             high = np.where(rho > 1 + 1e-9, cut, np.inf).min(axis=1)
