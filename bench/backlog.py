@@ -1,7 +1,7 @@
 """Times of the backlog bounds: run `.venv/bin/python bench/backlog.py` from the project's root.
 
-Whole tasks as notebook 02 runs them, and the same for 309 units. Processor seconds of one core; they depend on the machine;
-the last column is the ratio to the first row of the same run.
+Whole tasks as notebook 02 runs them, and the same for 309 units. Processor seconds of one core,
+which depend on the machine; the last column is the ratio to the first row of the same run.
 """
 
 import time
