@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import lag, lag_sampling, line_bounds
+from kokeilu_analysis.methods import lag, line_bounds
 from kokeilu_analysis.methods.backlog import FeasibleSet
 from kokeilu_analysis.methods.lag import ENDS, intercept_bounds
 
@@ -497,15 +497,6 @@ def test_replies_narrow_step_by_step_until_the_sign_is_settled():
         lag.replies_until_sign(d, np.full(6, 0.9), LOW, HIGH)
     with pytest.raises(KokeiluError, match="no effect"):
         lag.replies_until_sign(d, truth, LOW, HIGH, order=["X"])
-
-
-@pytest.mark.parametrize(
-    ("width", "critical"),
-    [(0, 1.95996), (0.25, 1.85018), (0.5, 1.76971), (1, 1.68148), (2, 1.64615), (5, 1.64485)],
-)
-def test_critical_value_falls_from_two_sided_to_one_sided(width, critical):
-    found = lag_sampling.imbens_manski_critical(width, 1.0)
-    assert found == pytest.approx(critical, abs=6e-6)
 
 
 def test_interval_for_the_set_widens_it_and_shrinks_to_a_bootstrap_interval_for_points():

@@ -43,7 +43,7 @@ def imbens_manski(low, high, se_low, se_high, n, level=0.95):
     _check(low, high, se_low, se_high, n, level)
     if high < low:
         raise KokeiluError(f"The bounds cross: low {low}, high {high}; stoye() allows for that.")
-    c = _critical(high - low, max(se_low, se_high), level)
+    c = critical_value(high - low, max(se_low, se_high), level)
     return float(low - c * se_low), float(high + c * se_high)
 
 
@@ -89,7 +89,7 @@ def stoye(low, high, se_low, se_high, n, level=0.95, correlation=None):
     if width <= largest * np.sqrt(np.log(n)):
         width = 0.0
     if correlation is None or largest == 0 or min(se_low, se_high) == 0:
-        c_low = c_high = _critical(width, largest, level)
+        c_low = c_high = critical_value(width, largest, level)
     else:
         if not -1 <= correlation <= 1:
             raise KokeiluError(f"Correlation is {correlation}; expected a number from -1 to 1.")
@@ -109,7 +109,14 @@ def _check(low, high, se_low, se_high, n, level):
         raise KokeiluError(f"Level is {level}; expected a share between 0.5 and 1.")
 
 
-def _critical(width, se, level):
+def critical_value(width, se, level=0.95):
+    """Return c with Phi(c + width / se) - Phi(-c) = level; 0 where nothing is uncertain.
+
+    Examples
+    --------
+    >>> [round(critical_value(x, 1.0), 5) for x in (0, 0.5, 5)]
+    [1.95996, 1.76971, 1.64485]
+    """
     from scipy.special import ndtr
 
     return _root(lambda c: ndtr(c + width / se) - ndtr(-c) - level) if se > 0 else 0.0

@@ -7,6 +7,7 @@ import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import estimates
+from kokeilu_analysis.methods.intervals import critical_value
 from kokeilu_analysis.methods.lag_input import (
     checked_effects,
     checked_weights,
@@ -94,7 +95,7 @@ def set_interval(
             "of their own for a bootstrap over areas."
         )
     se = found.std(axis=0, ddof=1)
-    critical = imbens_manski_critical(high - low, se.max(), level)
+    critical = critical_value(high - low, se.max(), level)
     bias = found.mean(axis=0) - (low, high)
     outer = low - max(bias[0], 0.0), high - min(bias[1], 0.0)
     two_sided = special.ndtri(0.5 + level / 2)
@@ -121,28 +122,6 @@ def set_interval(
             }
         )
     )
-
-
-def imbens_manski_critical(width, se, level=0.95):
-    """Return c with Phi(c + width/se) - Phi(-c) = level.
-
-    Examples
-    --------
-    >>> [round(imbens_manski_critical(x, 1.0), 5) for x in (0, 0.5, 5)]
-    [1.95996, 1.76971, 1.64485]
-    """
-    from scipy import special
-
-    low, high = special.ndtri(level), special.ndtri(0.5 + level / 2)
-    if se <= 0:
-        return float(low)
-    for _ in range(60):  # the coverage rises in c, and the two quantiles enclose the root
-        c = (low + high) / 2
-        if special.ndtr(c + width / se) - special.ndtr(-c) < level:
-            low = c
-        else:
-            high = c
-    return float((low + high) / 2)
 
 
 def _ends(d, w, region, at):
