@@ -257,3 +257,16 @@ def test_wrong_input_is_refused(ask, message):
 def test_statements_that_clash_stop_the_covid_bounds():
     with pytest.raises(EmptySetError, match="cannot all hold"):
         c.covid_share(letter(0.9, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("constant_plans", (0.4 / 0.2, 0.4 / 0.1)),
+        ("constant_proportion", np.log(2) / np.array([0.2, 0.1])),
+    ],
+)
+def test_half_of_the_own_start_is_reached_after_these_months(model, expected):
+    bounds = pd.DataFrame({"area_id": ["A"], "bound_low": [0.8], "bound_high": [0.8]})
+    found = c.months_at_rate(bounds, (0.1, 0.2), model, "half").iloc[0]
+    assert (found["months_low"], found["months_high"]) == pytest.approx(tuple(expected))

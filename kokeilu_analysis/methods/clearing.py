@@ -165,7 +165,8 @@ def months_at_rate(bounds, rate, model, target=0.125):
     rate : pair of float
         Net rate, lowest and highest, in the unit of `model`.
     model : {"constant_plans", "constant_proportion"}
-    target : float
+    target : float or "half"
+        A share (0–1), or half of the area's own start.
 
     Returns
     -------
@@ -177,10 +178,12 @@ def months_at_rate(bounds, rate, model, target=0.125):
     months = {}
     for side, pace in (("low", rate[1]), ("high", rate[0])):
         start = bounds[f"bound_{side}"].to_numpy(float)
+        goal = start / 2 if target == "half" else np.full(len(start), float(target))
         if model == "constant_plans":
-            way = np.maximum(start - target, 0.0)
+            way = np.maximum(start - goal, 0.0)
         else:
-            way = np.maximum([_log_ratio(b, target) for b in start], 0.0)
+            ratios = [_log_ratio(b, g) for b, g in zip(start, goal, strict=True)]
+            way = np.maximum(ratios, 0.0)
         months[f"months_{side}"] = np.where(way > 0, way / pace if pace > 0 else np.inf, 0.0)
     return pd.DataFrame({"area_id": bounds["area_id"].to_numpy(), **months})
 

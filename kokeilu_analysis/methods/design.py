@@ -14,6 +14,7 @@ BACKLOG = (
     "minutes_per_plan",
     "hours_per_month",
     "customers_per_officer",
+    "arrivals",
     "target",
     "covid_factors",
     "replies_grid",
