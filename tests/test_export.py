@@ -57,7 +57,7 @@ def test_a_changed_number_makes_the_figures_again(one_figure):
 @pytest.mark.parametrize(
     "touched",
     [
-        "kokeilu_analysis/report/drawings.py",
+        "kokeilu_analysis/report/drawings/limits.py",
         "kokeilu_analysis/report/figures.toml",
         "kokeilu_analysis/report/texts/sv.toml",
         "kokeilu_analysis/results.py",

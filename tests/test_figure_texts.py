@@ -12,6 +12,12 @@ from kokeilu_analysis.report import drawings, figures, numbers
 
 CASES = [(i, lang, v) for i in IDS for lang in LANGUAGES for v in verdicts(i)]
 EVERY = pytest.mark.parametrize(("figure_id", "lang", "verdict"), CASES)
+VERDICTS = (
+    {"lower", "higher", "unclear"},
+    {"mostly", "partly"},
+    {"some", "none"},
+    {"fragile", "sturdy"},
+)
 DATE = re.compile(r"\b\d{1,2}\.\d{1,2}\.\d{4}\b")
 
 
@@ -53,7 +59,7 @@ def test_words_that_follow_the_verdict_cover_every_verdict(figure_id):
     own = figures.texts("en")[figure_id]
     for key in ("headline", "subtitle", "note", "alt"):
         if is_varied(own, key):
-            assert set(own[key]) in ({"lower", "higher", "unclear"}, {"mostly", "partly"}), key
+            assert set(own[key]) in VERDICTS, key
             assert values(figure_id)["verdict"] in own[key]
 
 

@@ -308,3 +308,33 @@ def test_hidden_shares_on_the_mainland_are_those_the_data_notes_give(committed):
     assert shares["new_vacancies"] == 9.6 and shares["unemployed_foreign"] == 24.6
     assert table.loc["unemployed", "hidden"] == 0
     assert table.loc["laid_off", "never_hidden"] == 173
+
+
+# --- counts made of several measures ------------------------------------------------------------
+
+
+def _cells(**measures):
+    rows = [
+        ("091", pd.Timestamp("2020-01-01"), m, v, lo, up, "observed" if lo == up else "hidden")
+        for m, (v, lo, up) in measures.items()
+    ]
+    columns = ["municipality", "month", "measure", "value", "lower", "upper", "status"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_a_hidden_part_makes_a_difference_an_interval_the_right_way_round():
+    cells = _cells(unemployed=(100.0, 100.0, 100.0), laid_off=(np.nan, 1.0, 4.0))
+    row = panel.combine(cells, "rest", ["unemployed"], ["laid_off"]).iloc[0]
+    assert (row["lower"], row["upper"], row["status"]) == (96.0, 99.0, "hidden")
+    assert np.isnan(row["value"])
+
+
+def test_known_parts_add_up_to_a_known_count():
+    cells = _cells(a=(3.0, 3.0, 3.0), b=(7.0, 7.0, 7.0))
+    row = panel.combine(cells, "both", ["a", "b"]).iloc[0]
+    assert (row["value"], row["status"], row["measure"]) == (10.0, "observed", "both")
+
+
+def test_a_part_that_is_not_there_is_named():
+    with pytest.raises(DataError, match="no measure absent"):
+        panel.combine(_cells(a=(3.0, 3.0, 3.0)), "both", ["a", "absent"])

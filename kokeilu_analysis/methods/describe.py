@@ -72,3 +72,42 @@ def balance(units, treated, columns, weights=None):
         rows.append([column, mean[1], mean[0], gap, gap / spread])
     names = ["variable", "trial", "control", "difference", "standardised"]
     return pd.DataFrame(rows, columns=names)
+
+
+def half_years(frame, value, unit, time, start):
+    """Average a monthly series over half-years counted from the start.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Long; `time` holds month starts. Other columns must be constant by unit and are kept.
+    value : str
+        Column to average.
+    start : Timestamp
+        First month of half-year 0.
+
+    Returns
+    -------
+    DataFrame
+        `unit`, ``half_year`` (-1 = the six months before the start), `value`, ``span`` (as
+        2021M03–2021M08) and the other columns; half-years without all six months of every unit
+        are left out.
+
+    Examples
+    --------
+    >>> months = pd.date_range("2020-09-01", periods=13, freq="MS")
+    >>> f = pd.DataFrame({"i": "a", "t": months, "y": range(13)})
+    >>> half_years(f, "y", "i", "t", pd.Timestamp("2021-03-01"))[["half_year", "y"]].values.tolist()
+    [[-1.0, 2.5], [0.0, 8.5]]
+    """
+    distance = (frame[time].dt.year - start.year) * 12 + frame[time].dt.month - start.month
+    numbered = frame.assign(half_year=distance // 6)
+    count = numbered.groupby(["half_year", unit])[time].nunique().groupby("half_year").min()
+    numbered = numbered[numbered["half_year"].map(count) == 6]
+    rest = [c for c in frame if c not in (value, unit, time)]
+    by = numbered.groupby([unit, "half_year"], as_index=False)
+    table = by.agg(**{value: (value, "mean")}, **{c: (c, "first") for c in rest})
+    first = [start + pd.DateOffset(months=6 * int(h)) for h in table["half_year"]]
+    last = [month + pd.DateOffset(months=5) for month in first]
+    text = [f"{a:%YM%m}–{b:%YM%m}" for a, b in zip(first, last, strict=True)]
+    return table.assign(span=text)

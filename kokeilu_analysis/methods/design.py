@@ -1,7 +1,7 @@
 """study.toml as a checked object: windows, main specification, panel limits."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pandas as pd
@@ -19,6 +19,12 @@ BACKLOG = (
     "covid_factors",
     "replies_grid",
 )
+OPTIONS = ("neighbours", "exact", "level_matters", "covariates")  # of the estimators of a check
+ESTIMATORS = ("did", "matched", "doubly_robust")
+VARIANT = ("threat", "keep", "weights", "baseline", "post", "treated", "estimator", "matched_on")
+VARIANT += OPTIONS
+OUTCOME = ("name", "plus", "minus", "better", "posts")
+CURVE = ("baselines", "posts", "weights", "trends", "controls", "treated", "draws", "seed")
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,22 @@ class Design:
     steepest: float
     backlog: dict
     robustness: tuple
+    control_groups: tuple
+    threats: tuple
+    dates: tuple
+    outcomes: tuple
+    curve: "Curve"
+    peers: tuple
+    distances: dict
 
 
 @dataclass(frozen=True)
 class Variant:
     """One robustness check: what it changes in the main specification.
 
-    `keep` is a condition on units as `DataFrame.query` reads it, empty = all.
+    `keep` is a condition on units as `DataFrame.query` reads it, empty = all; `treated` names
+    another column of who is compared with whom, empty = the trial; `options` go to the estimator;
+    `matched_on` is the window whose months controls are matched on, if not the baseline.
     """
 
     spec: str
@@ -76,6 +91,35 @@ class Variant:
     weights: str
     baseline: Window
     post: Window
+    estimator: str = "did"
+    treated: str = ""
+    options: dict = field(default_factory=dict)
+    matched_on: Window = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A count as the sum of some measures less others, and which way is good."""
+
+    name: str
+    plus: tuple
+    minus: tuple
+    better: str
+    posts: tuple
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The choices whose every combination is a specification; see `specifications.grid`."""
+
+    baselines: tuple
+    posts: tuple
+    weights: tuple
+    trends: tuple
+    controls: dict
+    treated: dict
+    draws: int
+    seed: int
 
 
 def load(path=paths.STUDY):
@@ -171,23 +215,65 @@ def load(path=paths.STUDY):
         raise DataError(
             name, repr(backlog), "a list of shares from 0 to 1", "[lag]", "reference_backlog"
         )
-    variants = []
-    for entry in raw.get("robustness", []):
-        where = f"robustness {entry.get('spec', '?')}"
-        unknown = set(entry) - {"spec", "keep", "weights", "baseline", "post"}
+    usual = {"baseline": windows["baseline"], "post": windows[post], "weights": weights}
+
+    def variant(entry, where):
+        unknown = set(entry) - {"spec", *VARIANT}
         if "spec" not in entry or unknown:
-            raise DataError(
-                name, unknown or "no spec", "spec, keep, weights, baseline, post", f"[{where}]"
-            )
+            raise DataError(name, unknown or "no spec", f"spec, {', '.join(VARIANT)}", f"[{where}]")
         pair = {
-            key: window(where, key, entry[key]) if key in entry else windows[usual]
-            for key, usual in (("baseline", "baseline"), ("post", post))
+            key: window(where, key, entry[key]) if key in entry else usual[key]
+            for key in ("baseline", "post")
         }
         if pair["post"].first <= pair["baseline"].last:
             found = f"{pair['baseline'].text} against {pair['post'].text}"
             raise DataError(name, found, "a baseline that ends before post", f"[{where}]", "post")
-        keep = entry.get("keep", "")
-        variants.append(Variant(entry["spec"], keep, entry.get("weights", weights), **pair))
+        estimator = entry.get("estimator", "did")
+        if estimator not in ESTIMATORS:
+            raise DataError(name, estimator, f"one of {', '.join(ESTIMATORS)}", where, "estimator")
+        path = entry.get("matched_on")
+        group = f"{entry['threat']}/" if "threat" in entry else ""
+        return Variant(
+            group + entry["spec"],
+            entry.get("keep", ""),
+            entry.get("weights", usual["weights"]),
+            **pair,
+            estimator=estimator,
+            treated=entry.get("treated", ""),
+            options={k: entry[k] for k in OPTIONS if k in entry},
+            matched_on=None if path is None else window(where, "matched_on", path),
+        )
+
+    def variants(section):
+        return tuple(
+            variant(entry, f"{section} {entry.get('spec', '?')}") for entry in raw.get(section, [])
+        )
+
+    def chosen(section, value):
+        """A window by its name, or by its ends."""
+        if isinstance(value, str):
+            if value not in windows:
+                raise DataError(name, value, f"one of {', '.join(windows)}", f"[{section}]")
+            return windows[value]
+        return window(section, "posts", value)
+
+    outcomes = []
+    for entry in raw.get("outcome", []):
+        where = f"[outcome {entry.get('name', '?')}]"
+        if not {"name", "plus", "better"} <= set(entry) <= {*OUTCOME}:
+            raise DataError(name, sorted(entry), f"of {', '.join(OUTCOME)}", where)
+        if entry["better"] not in ("lower", "higher", "none"):
+            raise DataError(name, entry["better"], "lower, higher or none", where, "better")
+        posts = tuple(chosen(where, p) for p in entry.get("posts", ["first_year"]))
+        parts = (tuple(entry["plus"]), tuple(entry.get("minus", [])))
+        outcomes.append(Outcome(entry["name"], *parts, entry["better"], posts))
+    lists = {key: get("specification_curve", key) for key in CURVE}
+    curve = Curve(
+        baselines=tuple(window("specification_curve", "baselines", b) for b in lists["baselines"]),
+        posts=tuple(chosen("specification_curve", p) for p in lists["posts"]),
+        **{key: tuple(lists[key]) for key in ("weights", "trends")},
+        **{key: lists[key] for key in ("controls", "treated", "draws", "seed")},
+    )
     ends = [get("panel", "first_month"), get("panel", "last_month")]
     study = [get("event_study", "first_month"), get("event_study", "last_month")]
     return Design(
@@ -204,5 +290,12 @@ def load(path=paths.STUDY):
         steepest=get("lag", "steepest"),
         reference_backlog=tuple(backlog),
         backlog={key: get("backlog", key) for key in BACKLOG},
-        robustness=tuple(variants),
+        robustness=variants("robustness"),
+        control_groups=variants("control_group"),
+        threats=variants("threat"),
+        dates=variants("date"),
+        outcomes=tuple(outcomes),
+        curve=curve,
+        peers=tuple(get("peers", "shares")),
+        distances={key: get("distances", key) for key in ("near", "commuting")},
     )

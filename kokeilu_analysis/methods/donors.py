@@ -54,6 +54,52 @@ def distances(places, unit, longitude, latitude):
     return pd.DataFrame(km, index=names, columns=names)
 
 
+def traits(places, km, unit, treated, region, near):
+    """What a choice of controls may ask of a unit: how near the treated are, and its region.
+
+    Parameters
+    ----------
+    places : DataFrame
+        One row per unit with `treated` (0/1) and `region`.
+    km : DataFrame
+        Distances, units × units, from `distances`.
+    near : float
+        Kilometres within which a control counts as near.
+
+    Returns
+    -------
+    DataFrame
+        The places with ``nearest_trial_km`` (0 for the treated), ``near_trial``,
+        ``mixed_region`` (the region has treated units and controls) and ``controls_in_region``.
+
+    Raises
+    ------
+    KokeiluError
+        A column is missing, or a unit has no distances.
+
+    Examples
+    --------
+    >>> km = pd.DataFrame([[0.0, 5], [5, 0]], index=["a", "b"], columns=["a", "b"])
+    >>> p = pd.DataFrame({"i": ["a", "b"], "d": [1, 0], "r": ["x", "x"]})
+    >>> found = traits(p, km, "i", "d", "r", near=10).loc[1]
+    >>> float(found["nearest_trial_km"]), bool(found["near_trial"])
+    (5.0, True)
+    """
+    needs(places, unit, treated, region)
+    absent = places.loc[~places[unit].isin(km.index), unit]
+    if len(absent):
+        raise KokeiluError(f"{absent.iloc[0]} has no distances; it is not among the places.")
+    arm = places[treated] == 1
+    nearest_km = km.loc[places[unit], places.loc[arm, unit]].min(axis=1).to_numpy()
+    controls = (~arm).groupby(places[region]).sum()
+    return places.assign(
+        nearest_trial_km=nearest_km,
+        near_trial=nearest_km < near,
+        mixed_region=places[region].map(places.groupby(region)[treated].nunique()) == 2,
+        controls_in_region=places[region].map(controls),
+    )
+
+
 def ring(km, treated, near=0.0, far=np.inf):
     """Whether each control lies in a ring around each treated unit, and near no other one.
 
@@ -193,6 +239,7 @@ def matched(
     level_matters=False,
     level=0.95,
     pairs=False,
+    path=None,
 ):
     """Two-by-two against the controls whose path before the start was closest.
 
@@ -213,6 +260,8 @@ def matched(
         Level of the interval.
     pairs : bool
         Also return the pairs.
+    path : DataFrame, optional
+        Long, the same columns: what is matched on, when that is not the times before `start`.
 
     Returns
     -------
@@ -239,6 +288,11 @@ def matched(
     matrix, facts = unit_table(frame, outcome, unit, time, treated, weights, cluster)
     before, after = periods(matrix, start)
     past = matrix[before].to_numpy()
+    if path is not None:
+        other, _ = unit_table(path, outcome, unit, time, treated)
+        if not other.index.equals(matrix.index):
+            raise KokeiluError("The path to match on must hold the units of the frame, no others.")
+        past = other.to_numpy()
     if not level_matters:
         past = past - past.mean(axis=1, keepdims=True)
     arm = arms(facts)

@@ -94,11 +94,16 @@ def y_numbers(axes, say, decimals=1):
 
 
 def forest(axes, rows, labels, say):
-    """Points with 95% intervals; a row with bounds only is a bar without a point."""
+    """Points with 95% intervals; a row with bounds only is a bar without a point.
+
+    Where bounds have an interval around them it is drawn as a line behind the bar.
+    """
     ends = rows[["ci_low", "ci_high", "bound_low", "bound_high"]].to_numpy(float)
     low, high = np.nanmin(ends), np.nanmax(ends)
     for y, row in enumerate(rows.itertuples()):
         if np.isnan(row.estimate):
+            if not np.isnan(row.ci_low):
+                axes.plot([row.ci_low, row.ci_high], [y, y], color=NAVY, linewidth=1.4, zorder=1)
             axes.barh(
                 y,
                 row.bound_high - row.bound_low,
@@ -110,6 +115,8 @@ def forest(axes, rows, labels, say):
                 hatch="////",
             )
             text = numbers.interval(row.bound_low, row.bound_high, 1, say.lang)
+            if not np.isnan(row.ci_low):
+                text += f" ({numbers.interval(row.ci_low, row.ci_high, 1, say.lang)})"
         else:
             heavy = 2.6 if row.is_main else 1.4
             axes.plot([row.ci_low, row.ci_high], [y, y], color=NAVY, linewidth=heavy)

@@ -179,6 +179,14 @@ def evaluations(folder=paths.RAW):
     return datapackage.read(folder, "published_evaluations")
 
 
+def reference_effects(folder=paths.RAW):
+    """Return sizes of effects that others claimed or found, persons or percentage points."""
+    frame = datapackage.read(folder, "reference_effects")
+    file = _file(folder, "reference_effects")
+    _refuse(frame, frame["lower"] > frame["upper"], "lower", "no more than upper", file)
+    return frame
+
+
 def evidence(reading=None, folder=paths.RAW):
     """Return what was said about the backlog, one statement a row.
 

@@ -183,6 +183,51 @@ def rates(panel, measure, denominator):
     return rows.assign(**scaled, labour_force=force)
 
 
+def combine(panel, name, plus, minus=()):
+    """Return a count made of several: the sum of some measures less others.
+
+    Parameters
+    ----------
+    panel : DataFrame
+        Panel rows, at least of the measures named.
+    name : str
+        What the new measure is called.
+    plus, minus : iterable of str
+        Measures added, and taken away. Hidden cells are free of each other, so the lower end adds
+        the lower ends of `plus` and takes away the upper ends of `minus`.
+
+    Returns
+    -------
+    DataFrame
+        As the panel; months and municipalities that all parts have, `value` only where nothing is
+        hidden.
+
+    Raises
+    ------
+    DataError
+        A measure is not among the rows.
+
+    Examples
+    --------
+    100 unemployed of whom 1-4 laid off (hidden) are 96-99 unemployed without the laid off.
+    """
+    parts = [(m, 1) for m in plus] + [(m, -1) for m in minus]
+    keys, total = ["municipality", "month"], None
+    for measure, sign in parts:
+        rows = panel[(panel["measure"] == measure) & panel["status"].isin([OBSERVED, HIDDEN])]
+        if rows.empty:
+            raise DataError("the panel", f"no measure {measure}", "the parts of a combined outcome")
+        ends = rows.set_index(keys)[["lower", "upper"]]
+        signed = (
+            ends if sign > 0 else -ends[["upper", "lower"]].set_axis(["lower", "upper"], axis=1)
+        )
+        total = signed if total is None else total.add(signed).dropna()
+    hidden = ~(total["lower"] == total["upper"])
+    status = np.where(hidden, HIDDEN, OBSERVED)
+    whole = total.assign(measure=name, value=total["lower"].mask(hidden), status=status)
+    return whole.reset_index()[[*keys, "measure", "value", "lower", "upper", "status"]]
+
+
 def aggregate(panel, units):
     """Add municipalities up to areas or groups; hidden cells stay intervals.
 
