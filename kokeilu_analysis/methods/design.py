@@ -19,6 +19,7 @@ BACKLOG = (
     "covid_factors",
     "replies_grid",
 )
+LAG = ("debt_share", "capacity_lost", "exposure_step", "error_sd", "heap", "tilts", "trend_breaks")
 OPTIONS = ("neighbours", "exact", "level_matters", "covariates")  # of the estimators of a check
 ESTIMATORS = ("did", "matched", "doubly_robust")
 VARIANT = ("threat", "keep", "weights", "baseline", "post", "treated", "estimator", "matched_on")
@@ -66,6 +67,7 @@ class Design:
     cluster: str
     reference_backlog: tuple
     steepest: float
+    lag: dict
     backlog: dict
     robustness: tuple
     control_groups: tuple
@@ -288,6 +290,7 @@ def load(path=paths.STUDY):
         weights=weights,
         cluster=get("main", "cluster"),
         steepest=get("lag", "steepest"),
+        lag={key: get("lag", key) for key in LAG},
         reference_backlog=tuple(backlog),
         backlog={key: get("backlog", key) for key in BACKLOG},
         robustness=variants("robustness"),

@@ -192,7 +192,7 @@ def effective_exposure(backlog, rate, model, omega, months, floor=0.0):
     return pd.concat(frames, ignore_index=True)
 
 
-def per_exposure(path, exposure, edges, weights=None):
+def per_exposure(path, exposure, edges, weights=None, shared=0.0):
     """Redraw an event study on effective exposure instead of calendar months.
 
     Parameters
@@ -206,13 +206,16 @@ def per_exposure(path, exposure, edges, weights=None):
     edges : increasing sequence of float
         Limits of the classes of exposure, in months of full capacity; left end excluded.
     weights : Series by area_id, optional
+    shared : float
+        Standard error of what all areas' effects have in common, such as the control mean.
 
     Returns
     -------
     DataFrame
         exposure_from, exposure_to, exposure (mean), estimate (mean), per_unit (estimate over
-        exposure), n_areas, n_cells, n_outside (area-months in no class, the same in every row).
-        Classes without area-months are NaN.
+        exposure), ci_low, ci_high (of the estimate: 95 %, areas left out one at a time, t(A-1);
+        NaN for a single area), n_areas, n_cells, n_outside (area-months in no class, the same in
+        every row). Classes without area-months are NaN.
 
     Examples
     --------
@@ -241,9 +244,25 @@ def per_exposure(path, exposure, edges, weights=None):
             unit = mean[1] / mean[0] if mean[0] > 0 else np.nan
         else:
             mean, unit = (np.nan, np.nan), np.nan
-        rows.append((edges[k], edges[k + 1], *mean, unit, part["area_id"].nunique(), len(part)))
-    names = "exposure_from exposure_to exposure estimate per_unit n_areas n_cells"
+        ends = _area_jackknife(part["area_id"], size, part["estimate"], mean[1], shared)
+        count = part["area_id"].nunique(), len(part)
+        rows.append((edges[k], edges[k + 1], *mean, unit, *ends, *count))
+    names = "exposure_from exposure_to exposure estimate per_unit ci_low ci_high n_areas n_cells"
     return pd.DataFrame(rows, columns=names.split()).assign(n_outside=int((~inside).sum()))
+
+
+def _area_jackknife(areas, size, values, mean, shared):
+    """95 % interval of a weighted mean over cells, whole areas left out."""
+    from scipy import special
+
+    sums = pd.DataFrame({"n": size, "s": size * values}).groupby(areas.to_numpy()).sum()
+    groups = len(sums)
+    if groups < 2:
+        return np.nan, np.nan
+    moved = (sums["s"].sum() - sums["s"]) / (sums["n"].sum() - sums["n"]) - mean
+    se = np.sqrt((groups - 1) / groups * (moved**2).sum() + shared**2)
+    reach = special.stdtrit(groups - 1, 0.975) * se
+    return mean - reach, mean + reach
 
 
 def restart_clock(path, months, weights=None):

@@ -14,6 +14,7 @@ changes d and n_g the sum of weights of cluster g, m_1 and m_0 the weighted mean
 """
 
 import numpy as np
+import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods.bootstrap import wild_cluster
@@ -32,6 +33,7 @@ __all__ = [
     "honest_breakdown",
     "identified_set",
     "imbens_manski",
+    "mean_error",
     "minimum_detectable",
     "randomization",
     "reassigned",
@@ -155,6 +157,41 @@ def difference_covariance(change, treated, weights, clusters, kind="CR3"):
     out = (total[:, None, :] - s) / left[:, :, None]
     moved = (out[1] - out[0]) - (mean[1] - mean[0])
     return (groups - 1) / groups * moved.T @ moved
+
+
+def mean_error(change, weights, clusters):
+    """Jackknife standard error over clusters of a weighted mean.
+
+    What all area effects share when they are measured against one control mean.
+
+    Parameters
+    ----------
+    change, weights, clusters : array, shape (units,)
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    KokeiluError
+        A change or weight is no usable number, or there are under 3 clusters.
+
+    Examples
+    --------
+    >>> round(mean_error([0.0, 1, 2], [1, 1, 1], ["a", "b", "c"]), 6)    # sd / sqrt(3)
+    0.57735
+    """
+    d, w = np.asarray(change, dtype=float), np.asarray(weights, dtype=float)
+    if not (np.isfinite(d).all() and np.isfinite(w).all() and (w > 0).all()):
+        raise KokeiluError("Changes must be finite numbers and weights positive ones.")
+    sums = pd.DataFrame({"s": w * d, "n": w}).groupby(np.asarray(clusters)).sum()
+    groups = len(sums)
+    if groups < 3:
+        raise KokeiluError(f"Cluster inference needs at least 3 clusters; found {groups}.")
+    total, size = sums["s"].sum(), sums["n"].sum()
+    moved = (total - sums["s"]) / (size - sums["n"]) - total / size
+    return float(np.sqrt((groups - 1) / groups * (moved**2).sum()))
 
 
 def minimum_detectable(se, df, power=0.8, level=0.95):

@@ -30,16 +30,20 @@ from kokeilu_analysis.methods.lag_line import (
     solved,
 )
 from kokeilu_analysis.methods.lag_replies import rank_replies_effect, replies_until_sign
-from kokeilu_analysis.methods.lag_sampling import set_interval
+from kokeilu_analysis.methods.lag_routes import by_class, leave_out
+from kokeilu_analysis.methods.lag_sampling import ends_interval, set_interval
 from kokeilu_analysis.methods.line_region import NEGLIGIBLE
 
 __all__ = [
     "ENDS",
     "LineBounds",
+    "by_class",
     "capacity",
+    "ends_interval",
     "frontier",
     "frontier_bounds",
     "intercept_bounds",
+    "leave_out",
     "line",
     "midpoint",
     "rank_replies_effect",

@@ -168,7 +168,7 @@ def solved(d, w, region, at, names):
     return ends, witness, gap
 
 
-def midpoint(effects, lower, upper, weights=None, level=0.95, minimum_areas=5, at=0.0):
+def midpoint(effects, lower, upper, weights=None, level=0.95, minimum_areas=5, at=0.0, shared=0.0):
     """Fit the line to the middles of the ranges, with HC3 standard errors and t(A - 2).
 
     Unbiased for the slope if backlogs are spread evenly within the ranges whatever the effect
@@ -182,6 +182,9 @@ def midpoint(effects, lower, upper, weights=None, level=0.95, minimum_areas=5, a
         Of the confidence interval.
     at : float
         Reference backlog of the fitted effect, share 0-1.
+    shared : float
+        Standard error of what all effects have in common, such as the control mean that was taken
+        from each (`inference.mean_error`); it adds to the effect's error, not to the slope's.
 
     Returns
     -------
@@ -205,16 +208,8 @@ def midpoint(effects, lower, upper, weights=None, level=0.95, minimum_areas=5, a
     low, high = box(d, lower, upper)
     b = (low + high) / 2
     line(d, b, w)  # refuses equal backlogs
-    design = np.column_stack([np.ones(len(b)), b - at])
-    inverse = np.linalg.inv(design.T @ (w[:, None] * design))
-    leverage = w * np.einsum("ij,jk,ik->i", design, inverse, design)
-    if (leverage > 1 - 1e-9).any():
-        area = d.index[int(np.argmax(leverage))]
-        raise KokeiluError(f"Area {area} alone sets the slope; HC3 errors need a second such area.")
-    coefficients = inverse @ (design.T @ (w * d.to_numpy()))
-    residual = (d.to_numpy() - design @ coefficients) / (1 - leverage)
-    meat = design.T @ ((w * residual)[:, None] ** 2 * design)
-    se = np.sqrt(np.diag(inverse @ meat @ inverse))
+    coefficients, se = fitted(d, b, w, at)
+    se = np.sqrt(se**2 + np.array([shared, 0.0]) ** 2)
     reach = special.stdtrit(len(d) - 2, 0.5 + level / 2) * se
     return estimates.table(
         pd.DataFrame(
@@ -227,11 +222,46 @@ def midpoint(effects, lower, upper, weights=None, level=0.95, minimum_areas=5, a
                 "ci_low": coefficients - reach,
                 "ci_high": coefficients + reach,
                 "p": 2 * special.stdtr(len(d) - 2, -np.abs(coefficients / se)),
-                "inference": "HC3, t(A-2)",
+                "inference": [
+                    "HC3 and control mean, t(A-2)" if shared else "HC3, t(A-2)",
+                    "HC3, t(A-2)",
+                ],
                 "n_units": len(d),
             }
         )
     )
+
+
+def fitted(effects, backlog, weights, at=0.0):
+    """Return the fitted effect at a backlog and the slope, and their HC3 standard errors.
+
+    Parameters
+    ----------
+    effects : Series of A
+    backlog : array of A
+    weights : array of A
+        Checked by the caller; an area of weight zero has no part in the line.
+
+    Returns
+    -------
+    (array of 2, array of 2)
+
+    Raises
+    ------
+    KokeiluError
+        One area alone sets the slope.
+    """
+    d, w = effects.to_numpy(), weights
+    design = np.column_stack([np.ones(len(d)), backlog - at])
+    inverse = np.linalg.inv(design.T @ (w[:, None] * design))
+    leverage = w * np.einsum("ij,jk,ik->i", design, inverse, design)
+    if (leverage > 1 - 1e-9).any():
+        area = effects.index[int(np.argmax(leverage))]
+        raise KokeiluError(f"Area {area} alone sets the slope; HC3 errors need a second such area.")
+    coefficients = inverse @ (design.T @ (w * d))
+    residual = (d - design @ coefficients) / (1 - leverage)
+    meat = design.T @ ((w * residual)[:, None] ** 2 * design)
+    return coefficients, np.sqrt(np.diag(inverse @ meat @ inverse))
 
 
 def line(effects, backlog, weights=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import estimates
+from kokeilu_analysis.methods import estimates, lag_line
 from kokeilu_analysis.methods.intervals import critical_value
 from kokeilu_analysis.methods.lag_input import (
     checked_effects,
@@ -14,7 +14,6 @@ from kokeilu_analysis.methods.lag_input import (
     evidence_region,
     shares,
 )
-from kokeilu_analysis.methods.lag_line import solved
 
 MOST_NODES = 150  # for a draw; what a short search leaves open widens its bounds
 NAMES = ("intercept_low", "intercept_high")
@@ -124,7 +123,75 @@ def set_interval(
     )
 
 
+def ends_interval(found, effects, weights=None, shared=0.0, level=0.95):
+    """Add sampling error to sharp bounds of the fitted effect, from the lines that attain them.
+
+    Each end is the least-squares line through one vector of backlogs, and where that vector is
+    best its small changes do not matter (the envelope theorem): the end's error is the HC3 error
+    of that line. Valid in large samples when the vector is unique; `set_interval` solves the
+    bounds again for drawn areas instead, which is slower and wider when few areas carry the slope.
+
+    Parameters
+    ----------
+    found : LineBounds
+        From `intercept_bounds`.
+    effects, weights
+        As there.
+    shared : float
+        As in `midpoint`.
+    level : float
+        Probability to cover the effect, wherever in the set it lies.
+
+    Returns
+    -------
+    DataFrame
+        Estimate schema, one row: ``bound_low``, ``bound_high`` and the interval around them.
+
+    Raises
+    ------
+    KokeiluError
+        An end is infinite, or one area alone sets the slope of an attaining line.
+
+    References
+    ----------
+    Imbens and Manski 2004, Econometrica 72; Milgrom and Segal 2002, Econometrica 70.
+
+    Examples
+    --------
+    >>> b = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    >>> d = pd.Series(1 - b + 0.1 * (-1) ** np.arange(8))
+    >>> found = lag_line.intercept_bounds(d, b - 0.02, b + 0.02)
+    >>> ends_interval(found, d)[["ci_low", "ci_high"]].round(2).values.tolist()
+    [[0.83, 1.26]]
+    """
+    d = checked_effects(effects, 2)
+    w = checked_weights(weights, d)
+    low, high = found.intercept
+    if not np.isfinite([low, high]).all():
+        raise KokeiluError("The evidence allows all areas the same backlog: no bounds to widen.")
+    own = [
+        lag_line.fitted(d, np.asarray(found.witness[end], dtype=float), w, found.at)[1][0]
+        for end in NAMES
+    ]
+    se = np.sqrt(np.square(own) + shared**2)
+    critical = critical_value(high - low, se.max(), level)
+    behind = "HC3 and control mean" if shared else "HC3"
+    row = {
+        "estimand": f"effect at backlog {found.at:g}",
+        "estimator": "sharp bounds of the line",
+        "weights": "equal" if weights is None else "given",
+        "se": se.max(),
+        "ci_low": low - critical * se[0],
+        "ci_high": high + critical * se[1],
+        "inference": f"Imbens-Manski, c = {critical:.4f}; {behind} at each bound",
+        "bound_low": low,
+        "bound_high": high,
+        "n_units": len(d),
+    }
+    return estimates.table([row])
+
+
 def _ends(d, w, region, at):
     """Return the bounds of the fitted effect, widened by what the search left unproven."""
-    ends, _, gap = solved(d, w, region, at, NAMES)
+    ends, _, gap = lag_line.solved(d, w, region, at, NAMES)
     return ends[NAMES[0]] - gap, ends[NAMES[1]] + gap

@@ -1,5 +1,7 @@
 """The starting lag: areas against their backlog, the adjusted comparison."""
 
+import numpy as np
+
 from kokeilu_analysis.report import numbers
 from kokeilu_analysis.report.marks import (
     effect_values,
@@ -8,7 +10,7 @@ from kokeilu_analysis.report.marks import (
     x_numbers,
     y_numbers,
 )
-from kokeilu_analysis.report.style import DARK, EDGE, NAVY
+from kokeilu_analysis.report.style import BAND, DARK, EDGE, NAVY, ORANGE, ORANGE_TEXT
 
 
 def values_f7(tables):
@@ -84,3 +86,108 @@ def draw_f8(figure, tables, say, values):
     rows = rows.sort_values("spec", key=lambda s: s.map(order.index))
     forest(figure.add_subplot(), rows, [say.labels["rows"][s] for s in rows["spec"]], say)
     return rows[["spec", "estimate", "ci_low", "ci_high", "bound_low", "bound_high"]]
+
+
+def values_f19(tables):
+    """Where the adjusted effect and its interval cross zero."""
+    sets, main = tables["04_frontier_sets"], tables["04_adjusted"].iloc[0]
+    below = sets.loc[sets["ci_high"] < 0, "product"]
+    signed = (sets["ci_high_set"] < 0) | (sets["ci_low_set"] > 0)
+    return {
+        **effect_values(main),
+        "breakdown": tables["04_frontier"]["breakdown"].iloc[0],
+        "clear_to": below.max() if len(below) else 0.0,
+        "zero_low": sets["bound_low"].iloc[0],
+        "zero_high": sets["bound_high"].iloc[0],
+        "n_signed": int(signed.sum()),
+        "n_products": len(sets),
+        "verdict": "some" if signed.any() else "none",
+    }
+
+
+def draw_f19(figure, tables, say, values):
+    """The rectangle of the two unknown numbers, and the sets along their product."""
+    sets = tables["04_frontier_sets"]
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
+    backlog, share = np.meshgrid(np.linspace(0, 1, 201), np.linspace(0, 1, 201))
+    product = backlog * share
+    for edge, style in ((values["clear_to"], ":"), (values["breakdown"], "-")):
+        left.contour(
+            100 * backlog, share, product, [edge], colors=DARK, linewidths=1.2, linestyles=style
+        )
+    left.contourf(100 * backlog, share, product, [-1, values["clear_to"]], colors=[BAND])
+    left.text(6, 0.06, say("lower"), fontsize=8, va="bottom")
+    left.text(97, 0.96, say("higher"), fontsize=8, ha="right", va="top")
+    x_numbers(left, say, [0, 50, 100], decimals=0)
+    y_numbers(left, say)
+    left.set_xlabel(say("backlog"))
+    left.set_title(say("share"))
+    left.grid(False)
+    at = sets["product"]
+    right.fill_between(
+        at,
+        sets["bound_low"],
+        sets["bound_high"],
+        facecolor="white",
+        edgecolor=EDGE,
+        hatch="////",
+        linewidth=0.6,
+    )
+    for end in ("ci_low_set", "ci_high_set"):
+        right.plot(at, sets[end], color=EDGE, linewidth=0.8, linestyle=(0, (1, 1.5)))
+    right.fill_between(at, sets["ci_low"], sets["ci_high"], color=NAVY, alpha=0.18, linewidth=0)
+    right.plot(at, sets["estimate"], color=NAVY)
+    right.axhline(0, color=DARK, linewidth=0.9)
+    right.axvline(values["breakdown"], color=DARK, linewidth=1.2)
+    right.set_xlim(0, 1)
+    x_numbers(right, say, [0, 0.5, 1], decimals=1)
+    y_numbers(right, say)
+    right.set_xlabel(say("product"))
+    right.set_title(say("y"))
+    return sets
+
+
+def values_f20(tables):
+    """The test between a slow start and no effect, and its power."""
+    test, main = tables["04_slow_start"].iloc[0], effect_values(tables["04_adjusted"].iloc[0])
+    return {
+        **effect_values(test | {"weights": main["weights"]}),
+        "base_first": main["pre_first"],
+        "base_last": main["pre_last"],
+        "size": test["size"],
+        "power": 100 * test["power"],
+        "step": float(tables["04_clock"]["exposure_to"].iloc[0]),
+    }
+
+
+def draw_f20(figure, tables, say, values):
+    """The gap by calendar months and by months of effective capacity, least and most."""
+    clocks = tables["04_clock"].dropna(subset=["estimate", "ci_low"])
+    axes = figure.add_subplot()
+    looks = {
+        "calendar": (NAVY, "-", "o"),
+        "least": (ORANGE, "--", "s"),
+        "most": (DARK, ":", "^"),
+    }
+    for place, (clock, (color, line, marker)) in enumerate(looks.items()):
+        rows = clocks[clocks["clock"] == clock]
+        axes.plot(rows["exposure"], rows["estimate"], line, color=color, marker=marker)
+        axes.vlines(rows["exposure"], rows["ci_low"], rows["ci_high"], color=color, linewidth=0.9)
+        axes.text(
+            1.0,
+            0.98 - 0.07 * place,
+            say(clock),
+            color=ORANGE_TEXT if color == ORANGE else color,
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            fontsize=8.5,
+        )
+    axes.axhline(0, color=DARK, linewidth=0.9)
+    axes.set_xlim(left=0)
+    axes.set_ylim(top=clocks["ci_high"].max() * 1.25)
+    axes.xaxis.set_major_formatter(lambda x, _: numbers.number(x, 0, say.lang))
+    y_numbers(axes, say)
+    axes.set_xlabel(say("months"))
+    axes.set_title(say("y"))
+    return clocks[["clock", "exposure", "estimate", "ci_low", "ci_high", "n_areas"]]
