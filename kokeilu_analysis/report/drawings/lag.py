@@ -151,7 +151,7 @@ def values_f20(tables):
     """The test between a slow start and no effect, and its power."""
     test, main = tables["04_slow_start"].iloc[0], effect_values(tables["04_adjusted"].iloc[0])
     return {
-        **effect_values(test | {"weights": main["weights"]}),
+        **effect_values({**test, "weights": main["weights"]}),
         "base_first": main["pre_first"],
         "base_last": main["pre_last"],
         "size": test["size"],
