@@ -1,4 +1,4 @@
-"""The command line: kokeilu study | import | build | notebooks | export | check | survey."""
+"""The command line: kokeilu study | import | build | notebooks | export | simulate | survey."""
 
 import argparse
 import sys
@@ -67,6 +67,24 @@ def _parser():
         )
     command("notebooks", _notebooks, "execute the notebooks in order and save them")
     command("export", _export, "export the figures (SVG, PNG, CSV) in Finnish, Swedish, English")
+    command(
+        "render",
+        _render,
+        "render the study as a site that opens from a file",
+        "Makes a static site from executed notebooks, result tables and figures: answer, "
+        "figures with their numbers, explorer of assumptions (Finnish, Swedish, English) and the "
+        "notebooks. It needs no network and, but for the explorer's controls, no JavaScript.",
+    )
+    sub = command(
+        "simulate",
+        _simulate,
+        "plant known effects in simulated panels and count how the methods fare",
+        "Simulates panels with a known truth on the real design and writes "
+        "simulation_inference.csv and simulation_lag.csv to the result tables. The same draws and "
+        "seed give the same tables.",
+    )
+    sub.add_argument("--draws", type=_from(1), default=2000, metavar="N", help="panels (2000)")
+    sub.add_argument("--seed", type=_from(0), metavar="S", help="a whole number; as in study.toml")
     sub = command("check", _check, "check data/raw and data/processed against their descriptions")
     sub.add_argument(
         "--describe",
@@ -138,6 +156,31 @@ def _export(options):
     from kokeilu_analysis import run
 
     print(f"{len(run.export(run.Progress()))} files in {paths.shown(paths.FIGURES)}/")
+
+
+def _render(options):
+    from kokeilu_analysis import run
+
+    files = run.render(run.Progress(steps=2))
+    print(f"{len(files)} files; open {paths.shown(paths.SITE)}/index.html")
+
+
+def _simulate(options):
+    from kokeilu_analysis import run
+
+    for name in run.simulate(run.Progress(steps=2), options.draws, options.seed):
+        print(f"{paths.shown(paths.RESULTS)}/{name}.csv")
+
+
+def _from(least):
+    """Read a whole number that is not below `least`."""
+
+    def number(text):
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is below {least}")
+        return int(text)
+
+    return number
 
 
 def _check(options):

@@ -11,6 +11,7 @@ PANEL = PROCESSED / "panel.parquet"
 RESULTS = PROCESSED / "results"
 REPORTS = ROOT / "reports"
 FIGURES = REPORTS / "figures"
+SITE = REPORTS / "site"
 README_FIGURES = ROOT / "docs" / "figures"
 STUDY = ROOT / "study.toml"
 

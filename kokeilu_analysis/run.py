@@ -203,6 +203,75 @@ def export(progress):
         return export.figures()
 
 
+def render(progress):
+    """Render the site from executed notebooks, result tables and figures (exported if need be)."""
+    from kokeilu_analysis.report import site
+
+    export(progress)
+    with progress.step(f"site to {paths.shown(paths.SITE)}"):
+        return site.render()
+
+
+def blueprints():
+    """Return what simulated panels are made from: the study's design and residuals before COVID.
+
+    Returns
+    -------
+    (simulate.Blueprint, simulate.Blueprint, design.Design)
+        From the baseline to the end of the main window; over as many months as there are residuals,
+        which trends need; and the study's choices.
+    """
+    import pandas as pd
+
+    from kokeilu_analysis import results
+    from kokeilu_analysis.methods import design, simulate
+    from kokeilu_analysis.sources import facts, panel
+
+    plan = design.load()
+    cells = panel.load([plan.outcome, "labour_force"])
+    force = panel.labour_force(cells, plan.labour_force_year)
+    units = facts.treatment().query("group != 'outside'")
+    rates = panel.rates(cells, plan.outcome, force)
+    rates = rates.merge(units, on="municipality", validate="m:1")
+    known = results.read("02_area_bounds").set_index("area_id")
+    known = known.rename(columns={"bound_low": "lower", "bound_high": "upper"})
+    baseline, post = plan.windows["baseline"], plan.windows[plan.post]
+    names = ("value", "municipality", "month", "is_trial", plan.start, "labour_force", plan.cluster)
+    calm = {"until": baseline.last, "backlog": known}
+    times = pd.date_range(baseline.first, post.last, freq="MS")
+    main = simulate.blueprint(rates, *names, **calm, times=times)
+    return main, simulate.blueprint(rates, *names, **calm), plan
+
+
+def simulate(progress, draws, seed=None):
+    """Simulate on the real design and write how estimators and intervals fared.
+
+    Parameters
+    ----------
+    draws : int
+    seed : int, optional
+        That of ``study.toml`` if left out.
+
+    Returns
+    -------
+    list of str
+        Names of the tables written.
+    """
+    from kokeilu_analysis import results
+    from kokeilu_analysis.methods import recovery, recovery_lag
+
+    main, long, plan = blueprints()
+    seed = plan.curve.seed if seed is None else seed
+    windows = plan.windows["baseline"].months, plan.windows[plan.post].months
+    with progress.step(f"inference, {draws:,} draws"):
+        table = recovery.table(main, *windows, draws=draws, seed=seed, long=long)
+        results.write("simulation_inference", table)
+    with progress.step(f"starting lag, {draws:,} draws"):
+        table = recovery_lag.table(main, *windows, draws=draws, seed=seed)
+        results.write("simulation_lag", table)
+    return ["simulation_inference", "simulation_lag"]
+
+
 def survey_template(path):
     """Write the form to municipalities; return the path as readers see it."""
     from kokeilu_analysis.sources import facts, survey_form

@@ -87,15 +87,16 @@ def wild_cluster(
     forms = parts.draw(draws, seed)
     exact = len(forms[0]) < draws or 2 ** min(parts.groups, 60) <= draws
     distance, score = parts.estimate, (parts.a_y - parts.estimate * parts.a_x) ** 2
-    spread = np.sqrt(score.sum()) / parts.d
+    spread, tie = np.sqrt(score.sum()) / parts.d, score.sum() * (1 + 1e-9)
+    linear, quadratic = forms[:2], forms[2:]
 
     def p(b):
-        numerator = forms[0] - b * forms[1]
-        square = np.maximum(forms[2] - 2 * b * forms[3] + b * b * forms[4], 0)
+        numerator = np.array([1, -b]) @ linear
+        square = np.maximum(np.array([1, -2 * b, b * b]) @ quadratic, 0)
         # products, so that no score is divided by; equal statistics must count as equal
         observed = (parts.d * (distance - b)) ** 2
-        large = numerator**2 * score.sum() * (1 + 1e-9) >= observed * square
-        return large.mean() if exact else (1 + large.sum()) / (len(large) + 1)
+        large = np.count_nonzero(numerator * numerator * tie >= observed * square)
+        return large / len(square) if exact else (1 + large) / (len(square) + 1)
 
     ends = [_end(p, parts.estimate, sign * spread, 1 - level) for sign in (-1, 1)]
     n, k, g = count, parts.rank, parts.groups
@@ -160,7 +161,7 @@ class _Sums:
         h = self.l.T @ self.l
         constants = self.a_y @ self.a_y, self.a_y @ self.a_x, self.a_x @ self.a_x
         out = []
-        for signs in _signs(self.groups, draws, seed, max(64, BLOCK // loads.shape[1])):
+        for signs in _signs(self.groups, draws, seed, max(64, BLOCK // max(loads.shape))):
             n_y, n_x, rest = np.split(signs @ loads, [1, 2], axis=1)
             c_y, c_x, r_y, r_x = np.split(rest, [k, 2 * k, 3 * k], axis=1)
             hr_y, hr_x = r_y @ h, r_x @ h

@@ -5,6 +5,8 @@ import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
 
+BLOCK = 2_000_000  # numbers held at a time
+
 
 def arms(treated):
     """Return 0/1 as booleans; a missing value or a dose must not pass as treated.
@@ -20,7 +22,10 @@ def arms(treated):
     [True, False]
     """
     treated = np.asarray(treated)
-    wrong = ~np.isin(treated, (0, 1))
+    if treated.dtype.kind in "biuf":
+        wrong = (treated != 0) & (treated != 1)
+    else:
+        wrong = ~np.isin(treated, (0, 1))
     if wrong.any():
         at = int(np.argmax(wrong))
         raise KokeiluError(f"Treatment of unit {at} (from 0) is {treated[at]}; expected 0 or 1.")
@@ -63,18 +68,29 @@ def cluster_sums(d, arm, w, clusters):
         raise KokeiluError("A change is missing or infinite; drop or bound the unit first.")
     if not (np.isfinite(w).all() and (w > 0).all()):
         raise KokeiluError("Weights must be positive numbers.")
-    unnamed = pd.isna(np.asarray(clusters, dtype=object))
-    if unnamed.any():
-        raise KokeiluError(f"Unit {int(np.argmax(unnamed))} (from 0) has no cluster.")
-    labels, code = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
+    named = np.asarray(clusters)
+    if named.dtype.kind in "biu":  # never missing
+        labels, code = np.unique(named, return_inverse=True)
+    else:
+        unnamed = pd.isna(np.asarray(clusters, dtype=object))
+        if unnamed.any():
+            raise KokeiluError(f"Unit {int(np.argmax(unnamed))} (from 0) has no cluster.")
+        code, labels = pd.factorize(named)
+    labels, place = np.unique(labels.astype(str), return_inverse=True)
     if arm.all() or not arm.any():
         raise KokeiluError("A comparison needs treated and control units; one group is empty.")
     if len(labels) < 3:
         raise KokeiluError(f"Cluster inference needs at least 3 clusters; found {len(labels)}.")
-    s = np.zeros((2, len(labels), d.shape[1]))
-    n = np.zeros((2, len(labels)))
-    np.add.at(s, (arm.astype(int), code), w[:, None] * d)
-    np.add.at(n, (arm.astype(int), code), w)
+    cell, cells = arm * len(labels) + place[code], 2 * len(labels)
+    n = np.bincount(cell, w, cells).reshape(2, -1)
+    s = np.empty((cells, d.shape[1]))
+    width = max(1, BLOCK // len(d))
+    for begin in range(0, d.shape[1], width):
+        part = w[:, None] * d[:, begin : begin + width]
+        at = (cell[:, None] * part.shape[1] + np.arange(part.shape[1])).ravel()
+        found = np.bincount(at, part.ravel(), cells * part.shape[1])
+        s[:, begin : begin + width] = found.reshape(cells, -1)
+    s = s.reshape(2, len(labels), -1)
     return s, n, s.sum(axis=1), n.sum(axis=1)
 
 

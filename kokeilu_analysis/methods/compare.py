@@ -65,18 +65,14 @@ def did(frame, outcome, unit, time, treated, start, weights=None, cluster=None, 
     2.0
     """
     table = panel(frame, outcome, unit, time, treated, weights, cluster)
-    matrix, facts = table.matrix, table.facts
-    before, after = periods(matrix, start)
+    before, after = periods(table.matrix, start)
+    late = table.times >= start
     if _closed(table):
-        late = matrix.columns >= start
-        values = matrix.to_numpy()
-        change = values[:, late].mean(axis=1) - values[:, ~late].mean(axis=1)
-        found = inference.difference(
-            change, facts["treated"], facts["weight"], facts["cluster"], level
-        )
+        change = table.values[:, late].mean(axis=1) - table.values[:, ~late].mean(axis=1)
+        found = inference.difference(change, *_roles(table), level)
     else:
-        found = fixed_effects.two_by_two(table, matrix.columns >= start, level)
-    row = _row(found, outcome, "difference-in-differences", weights, before, after, facts)
+        found = fixed_effects.two_by_two(table, late, level)
+    row = _row(found, outcome, "difference-in-differences", weights, before, after, table.units)
     return estimates.table([row | {"note": _note(table)}])
 
 
@@ -294,32 +290,33 @@ def event_study(
     [0.0, 1.5]
     """
     table = panel(frame, outcome, unit, time, treated, weights, cluster)
-    matrix, facts = table.matrix, table.facts
-    before, after = periods(matrix, start)
+    before, after = periods(table.matrix, start)
     based = None
     if base is not None:
         based = [before[-1]] if isinstance(base, str) and base == "last" else list(base)
-        absent = [b for b in based if b not in matrix.columns]
+        absent = [b for b in based if b not in table.times]
         if absent or not based:
             raise KokeiluError(f"Base {absent or base} is not among the times of the frame.")
+    places = None if based is None else table.times.get_indexer(based)
     if _closed(table):
-        change = matrix.to_numpy()
+        change = table.values
         if based:
-            change = change - matrix[based].to_numpy().mean(axis=1)[:, None]
-        found = inference.difference(
-            change, facts["treated"], facts["weight"], facts["cluster"], level
-        )
+            change = change - change[:, places].mean(axis=1)[:, None]
+        found = inference.difference(change, *_roles(table), level)
     else:
-        places = None if based is None else matrix.columns.get_indexer(based)
         found = fixed_effects.by_time(table, places, level)
-    rows = _row(found, outcome, "event study", weights, before, after, facts)
     pre = "" if based is None else "–".join(dict.fromkeys(map(time_text, (based[0], based[-1]))))
-    position = np.arange(len(matrix.columns)) - len(before)
-    rows = pd.DataFrame(rows | {"event_month": position}, index=range(len(position)))
+    common = _row(found, outcome, "event study", weights, before, after, table.units)
+    common["pre"] = pre
+    by_time = {k: v.tolist() for k, v in common.items() if isinstance(v, np.ndarray)}
     loose = np.where(np.isnan(found["estimate"]), "; this time has no link to the base", "")
-    return estimates.table(
-        rows.assign(post=[time_text(t) for t in matrix.columns], pre=pre, note=_note(table) + loose)
-    )
+    by_time |= {
+        "event_month": range(-len(before), len(after)),
+        "post": map(time_text, table.times),
+        "note": [_note(table) + said for said in loose],
+    }
+    each = (dict(zip(by_time, row, strict=True)) for row in zip(*by_time.values(), strict=True))
+    return estimates.table([common | row for row in each])
 
 
 def event_interval(frame, lower, upper, time, treated, first, last, weights=None):
@@ -430,6 +427,11 @@ def _closed(table):
     return table.missing == 0 and table.steady
 
 
+def _roles(table):
+    """Treatment, weight and cluster by unit, as the methods of inference take them."""
+    return table.by_unit["treated"], table.by_unit["weight"], table.by_unit["cluster"]
+
+
 def _note(table):
     """What the regression had to do without, said in the row."""
     said = []
@@ -447,7 +449,7 @@ def _gap(change, facts):
     return float(means[0] - means[1])
 
 
-def _row(found, outcome, estimator, weights, before, after, facts):
+def _row(found, outcome, estimator, weights, before, after, units):
     found = {k: v for k, v in found.items() if k != "se_cr1"}
     return {
         "outcome": outcome,
@@ -457,6 +459,6 @@ def _row(found, outcome, estimator, weights, before, after, facts):
         "pre": span(before),
         "post": span(after),
         "inference": CR3,
-        "n_units": len(facts),
+        "n_units": len(units),
         **found,
     }

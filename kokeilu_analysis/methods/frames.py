@@ -12,17 +12,29 @@ from kokeilu_analysis.errors import KokeiluError
 class Panel:
     """A long frame in the shape that estimators work on.
 
-    `matrix` holds the outcome (units × times, NaN where no cell is), `cells` the weight of each
-    cell (0 where none is), `facts` one row per unit with ``treated``, ``weight`` (its mean over
-    the unit's cells) and ``cluster``; `missing` counts cells without an outcome; `steady` says
-    that every unit keeps one weight.
+    `values` holds the outcome (`units` × `times`, NaN where no cell is), `cells` the weight of
+    each cell (0 where none is), `by_unit` one entry per unit of ``treated``, ``weight`` (its mean
+    over the unit's cells) and ``cluster``; `missing` counts cells without an outcome; `steady`
+    says that every unit keeps one weight. `matrix` and `facts` are the same with their labels.
     """
 
-    matrix: pd.DataFrame
+    values: np.ndarray
+    units: pd.Index
+    times: pd.Index
     cells: np.ndarray
-    facts: pd.DataFrame
+    by_unit: dict
     missing: int
     steady: bool
+
+    @property
+    def matrix(self):
+        """The outcome as a frame, a row a unit and a column a time."""
+        return pd.DataFrame(self.values, index=self.units, columns=self.times)
+
+    @property
+    def facts(self):
+        """What holds for a unit at all times, a row each."""
+        return pd.DataFrame(self.by_unit, index=self.units)
 
 
 def panel(frame, outcome, unit, time, treated, weights=None, cluster=None):
@@ -53,42 +65,45 @@ def panel(frame, outcome, unit, time, treated, weights=None, cluster=None):
     """
     weights = None if weights == "none" else weights
     needs(frame, outcome, unit, time, treated, weights, cluster)
-    nameless = frame[unit].isna().to_numpy() | frame[time].isna().to_numpy()
+    u, units = _coded(frame[unit])
+    t, times = _coded(frame[time], apart=int((u != u[:1]).argmax()) if len(u) else 0)
+    nameless = np.minimum(u, t) < 0  # a missing label has code -1
     if nameless.any():
         raise KokeiluError(f"Row {frame.index[nameless.argmax()]} has no {unit} or no {time}.")
-    u, units = pd.factorize(frame[unit], sort=True)
-    t, times = pd.factorize(frame[time], sort=True)
     shape = (len(units), len(times))
     cell = u * shape[1] + t  # place in the flattened matrix
     if len(frame) and np.bincount(cell).max() > 1:
         doubled = frame.duplicated([unit, time])
         raise KokeiluError(f"{place(frame, doubled, unit, time)} is there twice; expected once.")
-    if not pd.api.types.is_numeric_dtype(frame[outcome]):
-        raise KokeiluError(f"{outcome} holds {frame[outcome].dtype}; expected numbers.")
+    numbers = frame[outcome]
+    if not pd.api.types.is_numeric_dtype(numbers):
+        raise KokeiluError(f"{outcome} holds {numbers.dtype}; expected numbers.")
     values = np.full(shape, np.nan)
-    values.reshape(-1)[cell] = frame[outcome].to_numpy(dtype=float, na_value=np.nan)
+    values.reshape(-1)[cell] = numbers.to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(values).any():
         at, when = np.argwhere(np.isinf(values))[0]
         raise KokeiluError(
             f"{outcome} of {unit} {units[at]} is missing or infinite at {times[when]}; "
             "expected a finite number."
         )
+    begin = np.append(0, np.flatnonzero(u[1:] != u[:-1]) + 1)[: len(u)]
     first = np.empty(shape[0], dtype=int)
-    first[u[::-1]] = np.arange(len(frame))[::-1]  # the first row of each unit
+    first[u[begin[::-1]]] = begin[::-1]  # the first row of each unit
 
     def fact(column, right, expected):
         """One value per unit, checked."""
-        code, labels = pd.factorize(frame[column])
-        changing = code != code[first][u]
+        code, labels = _coded(frame[column], sort=False)
+        own = code[first]
+        changing = code != own[u]
         if changing.any():
             at = units[u[changing].min()]
             raise KokeiluError(f"{column} of {unit} {at} changes over time; expected one.")
-        wrong = np.append(~right(labels), True)[code[first]]  # a missing label has code -1
+        wrong = np.append(~right(labels), True)[own]  # a missing label has code -1
         if wrong.any():
             at = wrong.argmax()
             found = frame[column].iloc[first[at]]
             raise KokeiluError(f"{column} of {unit} {units[at]} is {found}; expected {expected}.")
-        return frame[column].iloc[first].to_numpy()
+        return labels.to_numpy()[own]
 
     facts = {"treated": fact(treated, lambda v: v.isin([0, 1]), "0 or 1").astype(int)}
     cells = np.isfinite(values).astype(float)
@@ -109,9 +124,32 @@ def panel(frame, outcome, unit, time, treated, weights=None, cluster=None):
     facts["cluster"] = units
     if cluster is not None:
         facts["cluster"] = fact(cluster, lambda v: np.ones(len(v), bool), "a label")
-    facts = pd.DataFrame(facts, index=pd.Index(units, name=unit))
-    matrix = pd.DataFrame(values, index=facts.index, columns=pd.Index(times, name=time))
-    return Panel(matrix, cells, facts, int(np.isnan(values).sum()), steady)
+    units, times, missing = units.rename(unit), times.rename(time), int(np.isnan(values).sum())
+    return Panel(values, units, times, cells, facts, missing, steady)
+
+
+def _coded(column, apart=1, sort=True):
+    """Codes of a column's labels, -1 where one is missing, and the labels.
+
+    Long frames mostly hold one block of rows a unit. So a label often repeats the one before it,
+    and a time the one `apart` rows before it: then only the others need to be looked up.
+    """
+    text, rows = column.dtype == "str", len(column)
+    plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufM"
+    if not (text or plain) or not 0 < apart < rows:
+        return pd.factorize(column, sort=sort)
+    values = column.array if text else column.to_numpy()
+    new = np.flatnonzero(values[apart:] != values[:-apart])
+    if rows % apart or len(new) > (0 if apart > 1 else rows // 4):
+        return pd.factorize(column, sort=sort)
+    begin = np.arange(apart) if apart > 1 else np.append(0, new + 1)
+    if column.dtype.kind in "biu":  # never missing
+        labels, code = np.unique(values[begin], return_inverse=True)
+    else:
+        code, labels = pd.factorize(values[begin], sort=sort)
+    if apart > 1:
+        return np.tile(code, rows // apart), pd.Index(labels)
+    return np.repeat(code, np.diff(begin, append=rows)), pd.Index(labels)
 
 
 def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
@@ -134,16 +172,16 @@ def unit_table(frame, outcome, unit, time, treated, weights=None, cluster=None):
     """
     table = panel(frame, outcome, unit, time, treated, weights, cluster)
     if table.missing:
-        at, when = np.argwhere(table.matrix.isna().to_numpy())[0]
+        at, when = np.argwhere(np.isnan(table.values))[0]
         raise KokeiluError(
-            f"{outcome} of {unit} {table.matrix.index[at]} is missing or infinite at "
-            f"{table.matrix.columns[when]}; expected a balanced panel. Drop the unit, aggregate, "
+            f"{outcome} of {unit} {table.units[at]} is missing or infinite at "
+            f"{table.times[when]}; expected a balanced panel. Drop the unit, aggregate, "
             "or bound the cell."
         )
     if not table.steady:
         at = np.ptp(table.cells, axis=1).argmax()
         raise KokeiluError(
-            f"{weights} of {unit} {table.matrix.index[at]} changes over time; expected one."
+            f"{weights} of {unit} {table.units[at]} changes over time; expected one."
         )
     return table.matrix, table.facts
 

@@ -206,10 +206,11 @@ def specification_sums(changes, weights, treated, clusters):
         raise KokeiluError(
             f"Specification {spec} uses unit {unit} (from 0), whose change is {d[unit, spec]}."
         )
-    used = np.where(w > 0, d, 0.0)
-    products = np.concatenate([w * used, w], axis=1)
-    both, _, is_treated = _whole(products, treated, np.ones(len(d)), clusters)
-    sums, sizes = both[:, : d.shape[1]], both[:, d.shape[1] :]
+    weighted = np.where(w > 0, d, 0.0)
+    weighted *= w
+    same = np.ones(len(d))
+    sums, _, is_treated = _whole(weighted, treated, same, clusters)
+    sizes, _, _ = _whole(w, treated, same, clusters)
     for side, name in ((is_treated, "treated"), (~is_treated, "control")):
         empty = sizes[side].sum(axis=0) == 0
         if empty.any():
