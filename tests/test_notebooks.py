@@ -87,7 +87,7 @@ class TestNotebook:
         assert "nbval-check-output" in tags
 
     def test_is_small(self, name):
-        assert (paths.NOTEBOOKS / f"{name}.ipynb").stat().st_size < 700_000
+        assert (paths.NOTEBOOKS / f"{name}.ipynb").stat().st_size < 1_000_000
 
     def test_reads_no_result_of_a_later_notebook(self, name):
         number = int(name[:2])
@@ -129,11 +129,12 @@ def test_a_notebook_waits_for_those_whose_results_it_reads():
         assert all(other < number for other in earlier)
 
 
-def test_each_result_table_is_written_by_a_notebook():
+def test_each_result_table_is_written_by_a_notebook_or_by_kokeilu_simulate():
     written = {
         table
         for book in BOOKS.values()
         for cell in code(book)
         for table in re.findall(r"results\.write\(\"(\w+)\"", cell.source)
     }
-    assert written == {p.stem for p in paths.RESULTS.glob("*.csv")}
+    apart = {"simulation_inference", "simulation_lag", "explorer_grid", "explorer_levels"}
+    assert written | apart == {p.stem for p in paths.RESULTS.glob("*.csv")}
