@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from panels import MAR, NAMES, at, changed, estimate, monthly, simulated, whole_unit
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import compare, design, fixed_effects, frames
+from kokeilu_analysis.methods import compare, design, fixed_effects, frames, variants
 
 
 def test_two_by_two_is_the_difference_of_the_changes():
@@ -161,7 +161,7 @@ def test_a_check_changes_only_what_it_names():
         design.Variant("plain", "", "none", BASE, LATER),
         design.Variant("fewer", "unit != 0", "w", BASE, LATER),
     ]
-    found = compare.variants(frame, *NAMES, checks, "cluster").set_index("spec")
+    found = variants.run(frame, *NAMES, checks, "cluster").set_index("spec")
     pair = compare.two_by_twos(frame, *NAMES, BASE, [LATER], [None], "cluster", main=("", ""))
     assert found.loc["plain", "estimate"] == pair.loc[0, "estimate"]
     assert found.loc["fewer", ["n_units", "note", "weights"]].tolist() == [5, "unit != 0", "w"]
@@ -178,7 +178,7 @@ def test_windows_that_overlap_are_refused():
     early = window("early", "2019-02-01", "2020-01-01")
     check = design.Variant("early", "", "none", BASE, early)
     with pytest.raises(KokeiluError, match="early 2019M02–2020M01 must begin after"):
-        compare.variants(windowed_frame(), *NAMES, [check], "cluster")
+        variants.run(windowed_frame(), *NAMES, [check], "cluster")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_windows_that_overlap_are_refused():
 def test_a_condition_that_cannot_be_met_or_read_names_its_check(keep, said):
     check = design.Variant("odd", keep, "none", BASE, LATER)
     with pytest.raises(KokeiluError, match="Check odd") as error:
-        compare.variants(windowed_frame(), *NAMES, [check], "cluster")
+        variants.run(windowed_frame(), *NAMES, [check], "cluster")
     assert said in str(error.value)
 
 
@@ -449,7 +449,7 @@ def test_cells_that_never_join_before_and_after_identify_nothing():
 def test_a_check_on_a_panel_with_gaps_keeps_both_its_condition_and_the_gaps_in_the_note():
     frame = windowed_frame().drop(index=7)
     check = design.Variant("fewer", "unit != 5", "none", BASE, LATER)
-    note = compare.variants(frame, *NAMES, [check], "cluster").loc[0, "note"]
+    note = variants.run(frame, *NAMES, [check], "cluster").loc[0, "note"]
     assert note == "unit != 5; 1 of 120 cells missing"
 
 

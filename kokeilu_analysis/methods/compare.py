@@ -112,42 +112,6 @@ def two_by_twos(frame, outcome, unit, time, treated, baseline, windows, weights,
     return pd.concat(tables, ignore_index=True)
 
 
-def variants(frame, outcome, unit, time, treated, checks, cluster):
-    """Run the two-by-two once for each robustness check.
-
-    Parameters
-    ----------
-    frame, outcome, unit, time, treated, cluster
-        As in `did`; the frame holds every column that a check's condition or weights name.
-    checks : iterable of design.Variant
-
-    Returns
-    -------
-    DataFrame
-        The estimate schema, one row a check, ``spec`` = its name, ``note`` = its condition.
-
-    Raises
-    ------
-    KokeiluError
-        As in `two_by_twos`; also when a condition cannot be read or keeps nothing.
-    """
-    tables = []
-    for check in checks:
-        try:
-            kept = frame.query(check.keep) if check.keep else frame
-        except (NameError, SyntaxError, TypeError, ValueError) as error:
-            raise KokeiluError(
-                f"Check {check.spec}: cannot read {check.keep!r}: {error}."
-            ) from error
-        if kept.empty:
-            raise KokeiluError(f"Check {check.spec}: no row meets {check.keep!r}.")
-        inside = windowed(kept, time, check.baseline, check.post)
-        row = did(inside, outcome, unit, time, treated, check.post.first, check.weights, cluster)
-        note = "; ".join(filter(None, [check.keep, row.loc[0, "note"]]))
-        tables.append(row.assign(spec=check.spec, note=note))
-    return pd.concat(tables, ignore_index=True)
-
-
 def leave_one_out(frame, outcome, unit, time, treated, start, cluster, weights=None):
     """Estimate the two-by-two without each treated cluster in turn.
 
