@@ -1,4 +1,4 @@
-"""The command line: kokeilu study | import | build | notebooks | export | simulate | survey."""
+"""The command line of the study; `kokeilu --help` lists its commands."""
 
 import argparse
 import sys
@@ -66,7 +66,20 @@ def _parser():
             "sound; for a table state newer than the study",
         )
     command("notebooks", _notebooks, "execute the notebooks in order and save them")
-    command("export", _export, "export the figures (SVG, PNG, CSV) in Finnish, Swedish, English")
+    command(
+        "export",
+        _export,
+        "export figures, memo and area pages in Finnish, Swedish, English",
+        "Exports the figures (SVG, PNG, CSV), the memo and a page for each trial area (PDF) in "
+        "Finnish, Swedish and English.",
+    )
+    command(
+        "explorer",
+        _explorer,
+        "solve every setting of the site's explorer again",
+        "Computes explorer_grid.csv and explorer_levels.csv, which the page of `kokeilu render` "
+        "looks its numbers up in; run it when returns or the design have changed.",
+    )
     command(
         "render",
         _render,
@@ -155,7 +168,16 @@ def _notebooks(options):
 def _export(options):
     from kokeilu_analysis import run
 
-    print(f"{len(run.export(run.Progress()))} files in {paths.shown(paths.FIGURES)}/")
+    progress = run.Progress(steps=2)
+    print(f"{len(run.export(progress))} files in {paths.shown(paths.FIGURES)}/")
+    print(f"{len(run.documents(progress))} PDF files in {paths.shown(paths.REPORTS)}/")
+
+
+def _explorer(options):
+    from kokeilu_analysis import run
+
+    for name in run.explorer(run.Progress(steps=1)):
+        print(f"{paths.shown(paths.RESULTS)}/{name}.csv")
 
 
 def _render(options):

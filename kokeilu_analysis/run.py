@@ -203,6 +203,25 @@ def export(progress):
         return export.figures()
 
 
+def documents(progress):
+    """Set the memo and the area pages as PDF in three languages, two languages side by side."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from kokeilu_analysis.report import numbers
+
+    with progress.step(f"memo and area pages to {paths.shown(paths.REPORTS)}"):
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            done = list(pool.map(_documents, numbers.LANGUAGES))
+    return [path for files in done for path in files]
+
+
+def _documents(lang):
+    from kokeilu_analysis.report import area_pages, memo
+
+    return [memo.build(lang), *area_pages.build(lang)]
+
+
 def render(progress):
     """Render the site from executed notebooks, result tables and figures (exported if need be)."""
     from kokeilu_analysis.report import site
@@ -270,6 +289,51 @@ def simulate(progress, draws, seed=None):
         table = recovery_lag.table(main, *windows, draws=draws, seed=seed)
         results.write("simulation_lag", table)
     return ["simulation_inference", "simulation_lag"]
+
+
+def explorer_parts():
+    """Return what the explorer's grid is solved from, as notebooks 02 and 04 load it.
+
+    Returns
+    -------
+    (design.Design, DataFrame, DataFrame, Series, set)
+        Design, rates by municipality and month, statements of all readings, unemployed of February
+        2021 by area, and the ids of returns, to which the letter gives way.
+    """
+    import pandas as pd
+
+    from kokeilu_analysis import results
+    from kokeilu_analysis.methods import design
+    from kokeilu_analysis.sources import facts, panel
+
+    plan, treatment = design.load(), facts.treatment().query("group != 'outside'")
+    cells = panel.load([plan.outcome, "labour_force"])
+    force = panel.labour_force(cells, plan.labour_force_year)
+    rates = panel.rates(cells, plan.outcome, force).merge(treatment, on="municipality")
+    default = results.read("02_default_evidence")
+    evidence = pd.concat([default, facts.evidence().query("reading != 'default'")])
+    before = plan.start - pd.DateOffset(months=1)
+    stock = cells[(cells["month"] == before) & (cells["measure"] == plan.outcome)]
+    trial = treatment[treatment["is_trial"] == 1].set_index("municipality")["area_id"]
+    customers = stock.set_index("municipality")["value"].groupby(trial).sum()
+    kept = {i for i in default["statement_id"] if i.startswith("survey_")}
+    return plan, rates, evidence, customers, kept
+
+
+def explorer(progress):
+    """Solve every setting of the explorer and write its two tables; return their names."""
+    from kokeilu_analysis import results
+    from kokeilu_analysis.methods import explorer_grid
+    from kokeilu_analysis.report.explorer import GRID, LEVELS
+    from kokeilu_analysis.sources import facts
+
+    with progress.step("every setting of the explorer (about a minute)"):
+        plan, rates, evidence, customers, kept = explorer_parts()
+        effects, plain = explorer_grid.area_effects(rates, plan)
+        grid = explorer_grid.grid(effects, plain, evidence, customers, facts.area_groups(), kept)
+        results.write(GRID, grid)
+        results.write(LEVELS, explorer_grid.levels())
+    return [GRID, LEVELS]
 
 
 def survey_template(path):

@@ -17,7 +17,10 @@ COMMANDS = {  # command: what its help must name
     "import": "DIR snapshots StatFin 12r5 file row column --allow-unlisted",
     "build": "panel imported snapshots committed --allow-unlisted",
     "notebooks": "notebooks order",
-    "export": "figures SVG PNG CSV Finnish Swedish English",
+    "export": "figures SVG PNG CSV memo PDF Finnish Swedish English",
+    "render": "site notebooks figures explorer",
+    "explorer": "explorer_grid.csv explorer_levels.csv",
+    "simulate": "simulated --draws --seed",
     "check": "data/raw data/processed descriptions --describe",
 }
 HEAVY = (

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from site_pages import chromium, rendered
 
-from kokeilu_analysis import paths, results
+from kokeilu_analysis import paths, results, run
 from kokeilu_analysis.errors import DataError, KokeiluError
-from kokeilu_analysis.methods import compare, design, explorer_grid, lag
+from kokeilu_analysis.methods import compare, explorer_grid, lag
 from kokeilu_analysis.methods.frames import windowed
 from kokeilu_analysis.report import explorer, numbers, site
-from kokeilu_analysis.sources import facts, panel
+from kokeilu_analysis.sources import facts
 
 KEYS = ["few", "average", "weights", "baseline"]
 DRAWS = 50
@@ -26,18 +26,7 @@ def grid():
 
 @pytest.fixture(scope="module")
 def study():
-    """What the grid is made from, as the notebooks load it."""
-    plan, treatment = design.load(), facts.treatment().query("group != 'outside'")
-    cells = panel.load(["unemployed", "labour_force"])
-    force = panel.labour_force(cells, plan.labour_force_year)
-    rates = panel.rates(cells, plan.outcome, force).merge(treatment, on="municipality")
-    default = results.read("02_default_evidence")
-    evidence = pd.concat([default, facts.evidence().query("reading != 'default'")])
-    february = cells[(cells["month"] == "2021-02-01") & (cells["measure"] == "unemployed")]
-    trial = treatment[treatment["is_trial"] == 1].set_index("municipality")["area_id"]
-    customers = february.set_index("municipality")["value"].groupby(trial).sum()
-    kept = {i for i in default["statement_id"] if i.startswith("survey_")}
-    return plan, rates, evidence, customers, kept
+    return run.explorer_parts()
 
 
 @pytest.fixture(scope="module")

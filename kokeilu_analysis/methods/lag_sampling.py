@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import estimates, lag_line
@@ -104,23 +103,8 @@ def set_interval(
     )
     if len(found) < draws:
         note += f"; {draws - len(found)} of {draws} draws without bounds left out"
-    return estimates.table(
-        pd.DataFrame(
-            {
-                "estimand": [f"effect at backlog {at:g}"],
-                "estimator": "sharp bounds of the line",
-                "weights": "equal" if weights is None else "given",
-                "se": se.max(),
-                "ci_low": low - critical * se[0],
-                "ci_high": high + critical * se[1],
-                "inference": f"Imbens-Manski, c = {critical:.4f}, {len(found)} area bootstraps",
-                "bound_low": low,
-                "bound_high": high,
-                "n_units": len(d),
-                "note": note,
-            }
-        )
-    )
+    behind = f"{len(found)} area bootstraps"
+    return _row(low, high, se, critical, behind, at, weights, len(d), note)
 
 
 def ends_interval(found, effects, weights=None, shared=0.0, level=0.95):
@@ -176,17 +160,24 @@ def ends_interval(found, effects, weights=None, shared=0.0, level=0.95):
     se = np.sqrt(np.square(own) + shared**2)
     critical = critical_value(high - low, se.max(), level)
     behind = "HC3 and control mean" if shared else "HC3"
+    behind += " at each bound"
+    return _row(low, high, se, critical, behind, found.at, weights, len(d))
+
+
+def _row(low, high, se, critical, behind, at, weights, n_units, note=""):
+    """One row of the estimate schema: bounds, and the interval around them."""
     row = {
-        "estimand": f"effect at backlog {found.at:g}",
+        "estimand": f"effect at backlog {at:g}",
         "estimator": "sharp bounds of the line",
         "weights": "equal" if weights is None else "given",
         "se": se.max(),
         "ci_low": low - critical * se[0],
         "ci_high": high + critical * se[1],
-        "inference": f"Imbens-Manski, c = {critical:.4f}; {behind} at each bound",
+        "inference": f"Imbens-Manski, c = {critical:.4f}; {behind}",
         "bound_low": low,
         "bound_high": high,
-        "n_units": len(d),
+        "n_units": n_units,
+        "note": note,
     }
     return estimates.table([row])
 

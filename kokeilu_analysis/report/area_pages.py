@@ -3,8 +3,7 @@
 Words are in ``texts/areas_*.toml``; every number comes from the result tables.
 """
 
-import tomllib
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 from kokeilu_analysis import paths, results, store
@@ -15,11 +14,7 @@ WINDOWS = ("covid_year", "first_year", "last_year")
 BILINGUAL = (1, 3)  # language classes: Finnish or Swedish majority, both official
 
 
-@cache
-def texts(lang):
-    """Return the area pages' words in one language."""
-    path = Path(__file__).parent / "texts" / f"areas_{lang}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+texts = partial(figures.texts, of="areas")  # its words in one language
 
 
 def build(lang, folder=paths.REPORTS, tables=paths.RESULTS):

@@ -41,9 +41,9 @@ def register():
 
 
 @cache
-def texts(lang):
-    """Return all words of one language as a dict."""
-    path = Path(__file__).parent / "texts" / f"{lang}.toml"
+def texts(lang, of=""):
+    """Return all words of one language as a dict: the figures', or of the memo, areas or site."""
+    path = Path(__file__).parent / "texts" / f"{of}_{lang}.toml".lstrip("_")
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
@@ -125,6 +125,7 @@ def group_sizes(folder=paths.RESULTS):
         "n_control": int(sizes.loc["control", "municipalities"]),
         "n_trial_areas": int(sizes.loc["trial", "areas"]),
         "n_control_areas": int(sizes.loc["control", "areas"]),
+        "n_areas": int(sizes.loc[["trial", "control"], "areas"].sum()),
     }
 
 

@@ -5,7 +5,7 @@ every number comes from the result tables.
 """
 
 import tomllib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from kokeilu_analysis import paths, results, store
@@ -18,11 +18,7 @@ def register():
     return tomllib.loads((Path(__file__).parent / "memo.toml").read_text(encoding="utf-8"))
 
 
-@cache
-def texts(lang):
-    """Return the memo's words in one language."""
-    path = Path(__file__).parent / "texts" / f"memo_{lang}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+texts = partial(figures.texts, of="memo")  # its words in one language
 
 
 def build(lang, folder=paths.REPORTS, tables=paths.RESULTS):

@@ -3,7 +3,6 @@
 Works from a file, without a network and without JavaScript. The same content gives the same bytes.
 """
 
-import tomllib
 from functools import cache, partial
 from pathlib import Path
 
@@ -24,11 +23,7 @@ OPENING = "F4"  # the figure of the index page
 FORMS = ("svg", "png")
 
 
-@cache
-def texts(lang):
-    """Return the site's words in one language."""
-    path = Path(__file__).parent / "texts" / f"site_{lang}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+texts = partial(figures.texts, of="site")  # its words in one language
 
 
 def address(page, lang):
