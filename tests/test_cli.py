@@ -20,7 +20,7 @@ COMMANDS = {  # command: what its help must name
     "export": "figures SVG PNG CSV memo PDF Finnish Swedish English",
     "render": "site notebooks figures explorer",
     "explorer": "explorer_grid.csv explorer_levels.csv",
-    "simulate": "simulated --draws --seed",
+    "simulate": "simulation_inference.csv simulation_lag.csv --draws --seed",
     "check": "data/raw data/processed descriptions --describe",
 }
 HEAVY = (
