@@ -4,7 +4,11 @@ Injury: Meyer, Viscusi & Durbin 1995, AER 85(3), as printed by Wooldridge, Intro
 Econometrics, chapter 13; weeks on workers' compensation, Kentucky and Michigan, before and after
 the ceiling of benefits rose for high earners. Houses: Kiel & McClain 1995, J. Environmental
 Economics and Management 28(3), same chapter; prices in 1978 dollars near and far from an
-incinerator, 1978 and 1981. Both are repeated cross-sections: no one is seen twice.
+incinerator, 1978 and 1981. Both are repeated cross-sections: no one is seen twice. Counties:
+minimum wages and teenage employment in logs, as printed with Callaway & Sant'Anna 2021, J.
+Econometrics 225(2); group-time effects against never treated counties. Donors: share who register
+as organ donors before and after California asked everyone, Kessler & Roth 2014, as printed by
+Huntington-Klein, The Effect, chapter 18.
 """
 
 import numpy as np
@@ -119,6 +123,48 @@ def test_houses_near_the_incinerator_lost_the_published_amount(houses, path):
 def test_houses_alike_in_age_and_size_lost_the_published_amounts(houses, more, published, error):
     assert round(coefficient(houses, more=more), 2) == published
     assert round(classical(houses, more)[1]["d:t"], 2) == error
+
+
+@pytest.fixture(scope="module")
+def counties():
+    shipped = pytest.importorskip("moderndid", reason="the county data come with it")
+    return shipped.load_mpdta().to_pandas()
+
+
+@pytest.mark.parametrize(
+    ("start", "published"),
+    [
+        (2004, {0: -0.0105, 1: -0.0704, 2: -0.1373, 3: -0.1008}),
+        (2006, {0: -0.0046, 1: -0.0412}),
+        (2007, {0: -0.0261}),
+    ],
+)
+def test_counties_whose_minimum_wage_rose_lost_the_published_employment(counties, start, published):
+    cohort = counties[counties["first.treat"].isin([0, start])]
+    cohort = cohort.assign(d=(cohort["first.treat"] == start).astype(int))
+    found = compare.event_study(cohort, "lemp", "countyreal", "year", "d", start)
+    after = found[found["event_month"] >= 0].set_index("event_month")["estimate"]
+    assert after.round(4).to_dict() == published
+
+
+def test_weighted_by_counties_the_group_time_effects_average_to_the_published_one(counties):
+    cells, heads = [], []
+    for start, cohort in counties[counties["first.treat"] > 0].groupby("first.treat"):
+        pair = pd.concat([cohort.assign(d=1), counties[counties["first.treat"] == 0].assign(d=0)])
+        found = compare.event_study(pair, "lemp", "countyreal", "year", "d", int(start))
+        cells += [*found.loc[found["event_month"] >= 0, "estimate"]]
+        heads += [cohort["countyreal"].nunique()] * int((found["event_month"] >= 0).sum())
+    assert round(np.average(cells, weights=heads), 4) == -0.0400
+
+
+def test_asking_everyone_lowered_donors_in_california_by_the_published_share():
+    shipped = pytest.importorskip("causaldata", reason="the donor data come with it")
+    rates = shipped.organ_donations.load_pandas().data
+    rates = rates.assign(d=(rates["State"] == "California").astype(int))
+    found = compare.did(rates, "Rate", "State", "Quarter_Num", "d", 4).loc[0]
+    assert round(found["estimate"], 3) == -0.022
+    # one treated state is one cluster: an error from the spread of states would be an invention
+    assert np.isnan(found["se"]) and found["n_clusters"] == 27
 
 
 # Second paths: collapsed against full panel.

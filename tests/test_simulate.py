@@ -237,9 +237,20 @@ def test_a_partly_treated_cluster_is_refused():
         simulate.blueprint(frame, *NAMES, 5, **EVERY)
 
 
-def test_a_study_design_alone_is_no_blueprint():
-    with pytest.raises(KokeiluError, match="simulate.blueprint"):
-        simulate.panel(design.load(), -0.5)
+def test_a_study_design_alone_gives_a_panel_of_its_months_and_finds_the_planted_effect():
+    plan = design.load()
+    frame = simulate.panel(plan, -0.5, 0.4, 1, noise=0.0)
+    months = frame["month"].unique()
+    assert (months[0], months[-1]) == (pd.Timestamp("2019-03"), pd.Timestamp("2023-10"))
+    assert frame.loc[frame["is_trial"] == 1, plan.cluster].nunique() == 25
+    truth = frame.loc[frame["is_trial"] == 1, "tau_a"].mean()
+    assert -0.5 < truth < -0.1
+    assert estimate(frame, simulate.plain(plan)) == pytest.approx(truth, abs=1e-12)
+
+
+def test_what_is_neither_design_nor_blueprint_is_refused_with_advice():
+    with pytest.raises(KokeiluError, match="found str. Make one from a long frame"):
+        simulate.panel("study.toml", -0.5)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def _fitted(region, weights, centred, at, common, beat):
             answers.append(_fitted_inside(cone, side, best[1], reach, beat))
         elif best[0] >= -NEGLIGIBLE:
             answers.append(Extreme(0.0, best[1], 0.0))
-        elif low > 0 or high < 0:  # else b can average `at`, where nothing is lost
+        elif low > NEGLIGIBLE or high < -NEGLIGIBLE:  # else b can average `at`: nothing is lost
             nearest = low if side > 0 else -high
             start = cone.lift(best[1], side * (weights @ best[1] - at))
             gain, norm, span = -side * cone.slope, side * cone.mean, (1 / reach, 1 / nearest)

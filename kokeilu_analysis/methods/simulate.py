@@ -1,12 +1,11 @@
-"""Panels with a known truth on a real design: real areas, weights and residuals, planted effects.
+"""Panels with a known truth: real areas, weights and residuals, planted effects.
 
-A blueprint keeps what a real panel looked like before anything happened: who is treated, how large
-units are, which area they lie in, and the path of every area and unit around the common movement.
-A simulated panel gives each area the path of a real area of similar size, and each unit, around its
-area, that of a real unit of similar size: from a random start, in a random direction of time, with
-a random sign, rescaled by size. So serial correlation, the bond within areas and the larger swings
-of small places are those of the data and no distribution is assumed. Areas are drawn independently:
-whatever neighbouring areas share beyond their group's common movement is not kept.
+A simulated panel gives each area of a blueprint the path of a real area of similar size, and each
+unit, around its area, that of a real unit of similar size: from a random start, in a random
+direction of time, with a random sign, rescaled by size. So serial correlation, the bond within
+areas and the larger swings of small places are those of the data and no distribution is assumed.
+Areas are drawn independently: whatever neighbouring areas share beyond their group's common
+movement is not kept.
 """
 
 from dataclasses import dataclass
@@ -15,52 +14,14 @@ import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods.frames import arms, time_text, unit_table
-from kokeilu_analysis.methods.lag_input import box, shares
-from kokeilu_analysis.methods.resample import Pool, paths, pool
+from kokeilu_analysis.methods.blueprints import Blueprint, blueprint, plain
+from kokeilu_analysis.methods.design import Design
+from kokeilu_analysis.methods.lag_input import shares
+from kokeilu_analysis.methods.resample import paths
 
-DONORS = 8  # real paths of similar size that a simulated path is drawn from
+__all__ = ["Blueprint", "Draw", "Noise", "blueprint", "draw", "panel", "plain", "residuals"]
 REPORTING = ("exact", "classical", "berkson", "heaped")
 TRUTH = ("tau_a", "backlog", "backlog_reported", "backlog_lower", "backlog_upper")
-
-
-@dataclass(frozen=True)
-class Blueprint:
-    """What `panel` needs of a real panel; made by `blueprint`.
-
-    Attributes
-    ----------
-    units : DataFrame
-        One row a unit: ``treated`` (0/1), ``weight``, ``cluster``, ``level`` (mean outcome).
-    areas : DataFrame
-        One row a cluster: ``treated``, ``lower`` and ``upper`` (range of the backlog, shares 0-1,
-        NaN for controls).
-    share : array, shape (areas, units)
-        Weight of each unit within its area; rows sum to one.
-    of_unit : array of int, shape (units,)
-        Row in `areas` of each unit.
-    common : array, shape (times,)
-        Mean path of all areas.
-    between, within : Pool
-        Paths of areas, and of units around their area; in the unit of the outcome.
-    times : Index
-        Times of a simulated panel.
-    start : value of `times`
-        First treated time.
-    names : dict
-        Column names of a simulated panel: outcome, unit, time, treated, weights, cluster.
-    """
-
-    units: pd.DataFrame
-    areas: pd.DataFrame
-    share: np.ndarray
-    of_unit: np.ndarray
-    common: np.ndarray
-    between: Pool
-    within: Pool
-    times: pd.Index
-    start: object
-    names: dict
 
 
 @dataclass(frozen=True)
@@ -79,127 +40,14 @@ class Draw:
     truth: pd.DataFrame
 
 
-def blueprint(
-    frame,
-    outcome,
-    unit,
-    time,
-    treated,
-    start,
-    weights=None,
-    cluster=None,
-    backlog=None,
-    until=None,
-    times=None,
-    donors=DONORS,
-):
-    """Keep of a real panel what a simulated one needs.
-
-    Parameters
-    ----------
-    frame, outcome, unit, time, treated, weights, cluster
-        As in `compare.did`; balanced in the times used.
-    start : value of `time`
-        First treated time of simulated panels.
-    backlog : DataFrame, optional
-        Index: the treated clusters; ``lower``, ``upper``: range of each backlog, shares 0-1. If
-        left out nothing is known of any: 0 to 1.
-    until : value of `time`, optional
-        Last time whose residuals are used; the last before `start` if left out.
-    times : sequence of times, optional
-        Times of simulated panels, no more than there are residuals. If left out, the last times of
-        the frame, as many as there are residuals.
-    donors : int
-        How many real paths of nearest size a simulated path is drawn from; more where sizes tie.
-
-    Returns
-    -------
-    Blueprint
-
-    Raises
-    ------
-    KokeiluError
-        See `frames.unit_table`; also when a cluster is partly treated, a group has fewer than two
-        clusters, there are too few times, or the backlogs are not shares of the treated clusters.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> f = pd.DataFrame({"i": np.repeat(range(8), 6), "t": [*range(6)] * 8,
-    ...                   "d": np.repeat([1, 0], 24), "y": rng.normal(size=48)})
-    >>> plan = blueprint(f, "y", "i", "t", "d", 4)
-    >>> plan.between.paths.shape, list(plan.times)    # residuals of times 0-3
-    ((8, 4), [2, 3, 4, 5])
-    """
-    known = pd.Index(np.sort(frame[time].unique()), name=time)
-    calm = known[known < start] if until is None else known[known <= until]
-    if len(calm) < 3:
-        raise KokeiluError(f"{len(calm)} times before the start; residuals need at least 3.")
-    inside = frame[frame[time].isin(calm)]
-    matrix, facts = unit_table(inside, outcome, unit, time, treated, weights, cluster)
-    arms(facts)
-    times = known[-len(calm) :] if times is None else pd.Index(times, name=time)
-    if len(times) > len(calm):
-        raise KokeiluError(
-            f"A path of {len(times)} times cannot come from {len(calm)} times of residuals; ask "
-            "for fewer `times`."
-        )
-    if start not in times or start == times[0]:
-        raise KokeiluError(f"No time of the simulated panel lies before {time_text(start)}.")
-    if facts.groupby("cluster")["treated"].nunique().max() > 1:
-        raise KokeiluError("A cluster is partly treated; an area has one treatment.")
-    of_unit, labels = pd.factorize(facts["cluster"], sort=True)
-    arm = facts["treated"].groupby(of_unit).first().to_numpy()
-    if min(np.bincount(arm)) < 2:
-        raise KokeiluError("A group is a single cluster: it has no residuals. Give two or more.")
-    size = facts["weight"].to_numpy(dtype=float)
-    share = np.zeros((len(labels), len(size)))
-    share[of_unit, np.arange(len(size))] = size
-    of_area = share.sum(axis=1)
-    share /= of_area[:, None]
-
-    y = matrix.to_numpy()
-    centred = y - y.mean(axis=1, keepdims=True)
-    between = share @ centred
-    within = centred - between[of_unit]
-    common = between.mean(axis=0)
-    for group in (0, 1):
-        own = between[arm == group]
-        # taking a mean of G out of each leaves (G-1)/G of the variance
-        between[arm == group] = (own - own.mean(axis=0)) * np.sqrt(len(own) / (len(own) - 1))
-    varies = within.std(axis=1) > 1e-9 * y.std()  # not so a unit that is its whole area
-    facts = facts.assign(level=y.mean(axis=1))
-    areas = pd.DataFrame({"treated": arm}, index=pd.Index(labels))
-    areas[["lower", "upper"]] = _ranges(areas, backlog)
-    return Blueprint(
-        facts,
-        areas,
-        share,
-        of_unit,
-        common[-len(times) :],
-        pool(between, of_area, between.std(axis=1) > 0, donors),
-        pool(within, size, varies, donors),
-        times,
-        start,
-        {
-            "outcome": outcome,
-            "unit": unit,
-            "time": time,
-            "treated": treated,
-            "weights": None if weights == "none" else weights,
-            "cluster": cluster,
-        },
-    )
-
-
 def panel(design, effect=0.0, lag_effect=0.0, seed=0, **truth):
     """Simulate one panel whose truth is known.
 
     Parameters
     ----------
-    design : Blueprint
-        From `blueprint`. A `design.Design` names windows and choices but holds no data, so it
-        cannot be simulated by itself.
+    design : Blueprint or design.Design
+        From `blueprint`. A `design.Design` names windows and choices but holds no data; its panels
+        come from `plain`.
     effect : float
         Effect on every treated unit from the start on, in the unit of the outcome; where
         `lag_effect` is not zero, the effect at no backlog.
@@ -229,6 +77,8 @@ def panel(design, effect=0.0, lag_effect=0.0, seed=0, **truth):
     >>> round(float(found.loc[0, "estimate"]), 9)
     -0.5
     """
+    if isinstance(design, Design):
+        design = plain(design)
     if not isinstance(design, Blueprint):
         raise KokeiluError(
             f"A panel is simulated from a blueprint; found {type(design).__name__}. Make one from "
@@ -384,21 +234,6 @@ def draw(
         index=design.areas.index,
     )
     return Draw(values, truth)
-
-
-def _ranges(areas, backlog):
-    """Ranges of the treated areas' backlogs, NaN for controls."""
-    ranges = pd.DataFrame(np.nan, index=areas.index, columns=["lower", "upper"])
-    own = areas.index[areas["treated"] == 1]
-    if backlog is None:
-        ranges.loc[own] = [0.0, 1.0]
-        return ranges
-    absent = [c for c in ranges if c not in backlog.columns]
-    if absent:
-        raise KokeiluError(f"`backlog` has no column {absent[0]!r}; it needs lower and upper.")
-    limits = box(pd.Series(0.0, index=own), backlog["lower"], backlog["upper"])
-    ranges.loc[own] = np.column_stack(limits)
-    return ranges
 
 
 def _backlogs(low, high, position, mean, shock, rng):
