@@ -14,6 +14,13 @@ SIZE = ["n_units", "n_clusters"]
 COLUMNS = [*TEXT, *WHERE, *SAMPLING, *SETS, *SIZE, "spec", "is_main", "note"]
 NUMBERS = ["estimate", "se", "ci_low", "ci_high", "p", "bound_low", "bound_high"]
 COUNTS = ["event_month", "n_units", "n_clusters"]
+KIND_OF = dict.fromkeys(NUMBERS, "number") | dict.fromkeys(COUNTS, "count") | {"is_main": "flag"}
+KINDS = {
+    "text": lambda v: pd.array(["" if x is None else str(x) for x in v], dtype="str"),
+    "number": lambda v: np.array(v, dtype=float),
+    "count": lambda v: pd.array(v, dtype="Int64"),
+    "flag": lambda v: np.array([bool(x) for x in v], dtype=bool),
+}
 
 
 def table(rows):
@@ -48,8 +55,15 @@ def table(rows):
     unknown = [column for column in given if column not in COLUMNS]
     if unknown:
         raise KokeiluError(f"No column {unknown[0]} in the schema of estimates; it has {COLUMNS}.")
-    nothing = [None] * len(index)
-    return pd.DataFrame({c: _typed(given.get(c, nothing), c) for c in COLUMNS}, index=index)
+    size, nothing = len(index), [None] * len(index)
+    cells = {c: [None if pd.isna(v) else v for v in given[c]] for c in given}
+    filled = {}
+    for kind, typed in KINDS.items():
+        # one array for all columns of a kind, cut afterwards: pandas takes long over each
+        columns = [c for c in COLUMNS if KIND_OF.get(c, "text") == kind]
+        every = typed([v for c in columns for v in cells.get(c, nothing)])
+        filled |= {c: every[k * size : (k + 1) * size] for k, c in enumerate(columns)}
+    return pd.DataFrame({c: filled[c] for c in COLUMNS}, index=index)
 
 
 def att(found, outcome, estimator, weights, before, after, n_units):
@@ -85,15 +99,3 @@ def att(found, outcome, estimator, weights, before, after, n_units):
         "n_units": n_units,
     }
     return table([common | found])
-
-
-def _typed(values, column):
-    """One column as an array of its type; None and NaN are empty."""
-    values = [None if pd.isna(v) else v for v in values]
-    if column in NUMBERS:
-        return np.array(values, dtype=float)
-    if column in COUNTS:
-        return pd.array(values, dtype="Int64")
-    if column == "is_main":
-        return np.array([bool(v) for v in values], dtype=bool)
-    return pd.array(["" if v is None else str(v) for v in values], dtype="str")

@@ -92,20 +92,26 @@ def panel(frame, outcome, unit, time, treated, weights=None, cluster=None):
 
     def fact(column, right, expected):
         """One value per unit, checked."""
-        code, labels = _coded(frame[column], sort=False)
-        own = code[first]
+        dtype = frame[column].dtype
+        if isinstance(dtype, np.dtype) and dtype.kind in "biu":  # never missing, quick to compare
+            code = frame[column].to_numpy()
+            own = labels = code[first]
+            wrong = ~right(labels)
+        else:
+            code, labels = _coded(frame[column], sort=False)
+            own = code[first]
+            wrong = np.append(~right(labels), True)[own]  # a missing label has code -1
         changing = code != own[u]
         if changing.any():
             at = units[u[changing].min()]
             raise KokeiluError(f"{column} of {unit} {at} changes over time; expected one.")
-        wrong = np.append(~right(labels), True)[own]  # a missing label has code -1
         if wrong.any():
             at = wrong.argmax()
             found = frame[column].iloc[first[at]]
             raise KokeiluError(f"{column} of {unit} {units[at]} is {found}; expected {expected}.")
-        return labels.to_numpy()[own]
+        return own if own is labels else labels.to_numpy()[own]
 
-    facts = {"treated": fact(treated, lambda v: v.isin([0, 1]), "0 or 1").astype(int)}
+    facts = {"treated": fact(treated, lambda v: (v == 0) | (v == 1), "0 or 1").astype(int)}
     cells = np.isfinite(values).astype(float)
     steady = True
     facts["weight"] = np.ones(shape[0])
