@@ -3,15 +3,20 @@
 import argparse
 import sys
 
-from kokeilu_analysis import __version__, paths
+from kokeilu_analysis import __version__, paths, store
 from kokeilu_analysis.errors import KokeiluError
+
+SHOWN = 20  # faults of a file that `kokeilu check` prints
 
 
 def main(arguments=None):
     """Run one command; a failure is one sentence on stderr and exit code 1."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        if options.run in (_trace, _survey_template):  # they only read here
+            return options.run(options) or 0
+        with store.turn(paths.TURN, _say):
+            return options.run(options) or 0
     except KokeiluError as error:
         print(f"kokeilu: {error}", file=sys.stderr)
     except OSError as error:
@@ -21,6 +26,10 @@ def main(arguments=None):
         print("kokeilu: stopped; files already written are whole.", file=sys.stderr)
         return 130
     return 1
+
+
+def _say(text):
+    print(f"kokeilu: {text}", file=sys.stderr, flush=True)
 
 
 def _parser():
@@ -55,6 +64,26 @@ def _parser():
         "snapshot is refused with file, row and column, and the earlier panel stays.",
     )
     sub.add_argument("folder", metavar="DIR", help="folder that holds the snapshots")
+    fetched = command(
+        "fetch",
+        _fetch,
+        "ask StatFin for table 12r5 as it is now and say what has changed",
+        "Asks the StatFin interface (PxWeb, version 1) for table 12r5 within the limits that the "
+        "server tells, says which cells changed against the last table state, and keeps the new "
+        f"one in {paths.shown(paths.SNAPSHOTS)}; `kokeilu build` then extends the panel by it. "
+        "After an interruption the same command goes on where it stopped.",
+    )
+    fetched.add_argument(
+        "--base", metavar="URL", help="folder of tables (or the variable KOKEILU_STATFIN)"
+    )
+    fetched.add_argument("--table", metavar="NAME", help="the table's file, if it is renamed")
+    fetched.add_argument(
+        "--from", dest="first", metavar="MONTH", help="such as 2022-03; the panel's first month"
+    )
+    fetched.add_argument("--to", dest="last", metavar="MONTH", help="the table's last month")
+    fetched.add_argument(
+        "--dry-run", action="store_true", help="say what would be asked; write nothing"
+    )
     built = command(
         "build", _build, "build the panel from imported snapshots, or check the committed one"
     )
@@ -65,13 +94,24 @@ def _parser():
             help="accept snapshots whose checksum is not the described one, if their content is "
             "sound; for a table state newer than the study",
         )
-    command("notebooks", _notebooks, "execute the notebooks in order and save them")
+    books = command(
+        "notebooks",
+        _notebooks,
+        "execute the notebooks in order and save them",
+        "Executes the notebooks whose text, data, code or lock have changed since their last "
+        "execution here, in order, and saves them.",
+    )
+    for reader in (study, books):
+        reader.add_argument(
+            "--anew", action="store_true", help="execute every notebook, changed or not"
+        )
     command(
         "export",
         _export,
-        "export figures, memo and area pages in Finnish, Swedish, English",
+        "export figures, memo, area pages and packs in Finnish, Swedish, English",
         "Exports the figures (SVG, PNG, CSV), the memo and a page for each trial area (PDF) in "
-        "Finnish, Swedish and English.",
+        "Finnish, Swedish and English, and packs them with the data into one file a language "
+        f"({paths.shown(paths.REPORTS)}/kokeilu-fi.zip and so on).",
     )
     command(
         "explorer",
@@ -104,6 +144,20 @@ def _parser():
         action="store_true",
         help="write the present checksums into data/raw/datapackage.json after a meant change",
     )
+    sub = command(
+        "trace",
+        _trace,
+        "say where a figure or a number comes from",
+        "Prints the chain from a printed figure or number to its source: row of a result table, "
+        "notebook and cell, functions, measures and months of the panel, source files with date "
+        "and SHA-256. Without KEY it lists what can be traced.",
+    )
+    sub.add_argument(
+        "key",
+        metavar="KEY",
+        nargs="*",
+        help="a figure (F3), a number (estimate), a result table or its line (03_did.csv:6)",
+    )
     survey = commands.add_parser("survey", help="the form to municipalities and their returns")
     actions = survey.add_subparsers(required=True, metavar="ACTION")
     sub = actions.add_parser(
@@ -127,13 +181,14 @@ def _parser():
 
 
 def _study(options):
-    from kokeilu_analysis import run
+    from kokeilu_analysis import notebooks, run
     from kokeilu_analysis.report import headline
 
-    progress = run.Progress(steps=len(run.notebooks()) + 1)
+    progress = run.Progress(steps=len(notebooks.found()) + 2)
     with progress.step("panel"):
         said = run.build(options.allow_unlisted)
-    run.run_notebooks(progress)  # the last one exports the figures
+    notebooks.run(progress, anew=options.anew)
+    run.export(progress)
     print()
     for line in headline.headline():
         print(f"- {line}")
@@ -153,6 +208,14 @@ def _import(options):
     print(f"{paths.shown(paths.PANEL)}: {len(panel):,} cells.")
 
 
+def _fetch(options):
+    from kokeilu_analysis import run
+
+    asked = options.base, options.table, options.first, options.last, options.dry_run
+    for line in run.fetch(run.Progress(), *asked):
+        print(line)
+
+
 def _build(options):
     from kokeilu_analysis import run
 
@@ -160,17 +223,27 @@ def _build(options):
 
 
 def _notebooks(options):
-    from kokeilu_analysis import run
+    from kokeilu_analysis import notebooks, run
 
-    run.run_notebooks(run.Progress(steps=len(run.notebooks())))
+    notebooks.run(run.Progress(steps=len(notebooks.found())), anew=options.anew)
 
 
 def _export(options):
     from kokeilu_analysis import run
 
-    progress = run.Progress(steps=2)
+    progress = run.Progress(steps=3)
     print(f"{len(run.export(progress))} files in {paths.shown(paths.FIGURES)}/")
     print(f"{len(run.documents(progress))} PDF files in {paths.shown(paths.REPORTS)}/")
+    print(f"To hand on: {', '.join(map(paths.shown, run.packs(progress)))}")
+
+
+def _trace(options):
+    from kokeilu_analysis import trace
+    from kokeilu_analysis.report import chains
+
+    key = " ".join(options.key)
+    for line in chains.lines(trace.chain(key)) if key else chains.listing(trace.known()):
+        print(line)
 
 
 def _explorer(options):
@@ -207,16 +280,21 @@ def _from(least):
 
 def _check(options):
     from kokeilu_analysis import run
-    from kokeilu_analysis.sources import datapackage
+    from kokeilu_analysis.sources import contracts, datapackage
 
     if options.describe:
         datapackage.describe(paths.RAW)
-    report = run.check()
+    report, wrong = run.check(), 0
     for name, said in report:
-        print(f"{name}: {said}")
-    wrong = [name for name, said in report if said not in ("right", "not here (optional)")]
+        if said[0] in (contracts.RIGHT, contracts.ABSENT):
+            print(f"{name}: {said[0]}")
+            continue
+        wrong += 1
+        print(*said[:SHOWN], sep="\n")
+        if len(said) > SHOWN:
+            print(f"{name}: {len(said) - SHOWN} more faults")
     if wrong:
-        raise KokeiluError(f"{len(wrong)} of {len(report)} files are not as described.")
+        raise KokeiluError(f"{wrong} of {len(report)} files are not as described.")
 
 
 def _survey_template(options):

@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+LOCK = ROOT / "requirements.lock"
 NOTEBOOKS = ROOT / "notebooks"
 RAW = ROOT / "data" / "raw"
 SNAPSHOTS = RAW / "statfin"
+ANSWERS = SNAPSHOTS / "answers"  # of the StatFin interface, as they arrived
+REVISIONS = SNAPSHOTS / "revisions"  # cells that a fetched table state changed
 PROCESSED = ROOT / "data" / "processed"
 PANEL = PROCESSED / "panel.parquet"
 RESULTS = PROCESSED / "results"
 REPORTS = ROOT / "reports"
+TURN = REPORTS / ".turn"  # held by the run that is at work here
 FIGURES = REPORTS / "figures"
 SITE = REPORTS / "site"
 README_FIGURES = ROOT / "docs" / "figures"

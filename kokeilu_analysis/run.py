@@ -3,16 +3,14 @@
 raw facts and snapshots → panel → notebooks → result tables → figures
 """
 
-import os
-import re
+import functools
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from kokeilu_analysis import paths, store
-from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis import paths, release, store
+from kokeilu_analysis.errors import DataError
 
 
 class Progress:
@@ -26,25 +24,18 @@ class Progress:
         """Announce a step, time it, and say where it stopped if it fails."""
         self.done += 1
         name = f"[{self.done}/{self.steps}] {what}" if self.steps else what
-        self._say(f"{name} …")
+        self.say(f"{name} …")
         began = time.perf_counter()
         try:
             yield
         except BaseException:
-            self._say(f"{name}: stopped")
+            self.say(f"{name}: stopped")
             raise
-        self._say(f"{name}: {time.perf_counter() - began:.1f} s")
+        self.say(f"{name}: {time.perf_counter() - began:.1f} s")
 
-    def _say(self, text):
+    def say(self, text):
+        """Print a line at once."""
         print(text, file=self.stream, flush=True)
-
-
-def notebooks():
-    """Return the notebooks in their order: the two-digit prefix is the order."""
-    found = sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    if not found:
-        raise DataError(paths.shown(paths.NOTEBOOKS), "no notebooks", "01_… to 06_…")
-    return found
 
 
 def import_snapshots(folder, allow_unlisted=False):
@@ -57,10 +48,13 @@ def import_snapshots(folder, allow_unlisted=False):
     DataFrame
         The panel.
     """
-    from kokeilu_analysis.sources import panel
+    from kokeilu_analysis.sources import fetched, panel
 
     built, used = _built(folder, allow_unlisted)
     folder = Path(folder)
+    states = [e for e in fetched.entries(folder) if e["path"] in used]
+    if states:
+        fetched.add(paths.SNAPSHOTS, states)
     for name in used:
         store.write_bytes(paths.SNAPSHOTS / name, (folder / name).read_bytes())
     panel.write(built, paths.PROCESSED)
@@ -69,6 +63,9 @@ def import_snapshots(folder, allow_unlisted=False):
 
 def build(allow_unlisted=False):
     """Build the panel from the snapshots if they are here, otherwise check the committed one.
+
+    Fetched table states extend it: they fill the months that the study's snapshots do not print.
+    Where only such states are here, they extend the panel that is here.
 
     Parameters
     ----------
@@ -82,7 +79,9 @@ def build(allow_unlisted=False):
     """
     from kokeilu_analysis.sources import datapackage, panel
 
-    if any(paths.SNAPSHOTS.glob("[!.]*")):  # what a file manager leaves is no snapshot
+    # what a file manager leaves is no snapshot, nor is what `kokeilu fetch` keeps for itself
+    names = [p.name for p in paths.SNAPSHOTS.glob("[!.]*") if p.is_file()]
+    if set(names) - {datapackage.DESCRIPTOR}:
         built, _ = _built(paths.SNAPSHOTS, allow_unlisted)
         panel.write(built, paths.PROCESSED)
         return f"panel built from {paths.shown(paths.SNAPSHOTS)}: {len(built):,} cells"
@@ -90,117 +89,106 @@ def build(allow_unlisted=False):
     return "no snapshots here: the committed panel is used, its checksum is right"
 
 
-def _built(folder, allow_unlisted=False):
-    from kokeilu_analysis.methods import design
-    from kokeilu_analysis.sources import datapackage, facts, panel, statfin
+def _listed():
+    """Return the descriptions of the study's own snapshots."""
+    from kokeilu_analysis.sources import datapackage
 
-    entries = [
-        e
-        for e in datapackage.load(paths.RAW)["resources"]
-        if e["path"].startswith(f"{paths.SNAPSHOTS.name}/")
-    ]
+    resources = datapackage.load(paths.RAW)["resources"]
+    return [e for e in resources if e["path"].startswith(f"{paths.SNAPSHOTS.name}/")]
+
+
+def _built(folder, allow_unlisted=False):
+    """Return the panel that a folder of snapshots makes, and the names of the files used."""
+    from kokeilu_analysis.methods import design
+    from kokeilu_analysis.sources import facts, fetched, panel, revisions, statfin
+
+    listed, states, folder = _listed(), fetched.entries(folder), Path(folder)
     measures, municipalities = facts.measures(paths.RAW), facts.municipalities(paths.RAW)
     changes, span = facts.boundary_changes(paths.RAW), design.load().panel
+    extends = states and not any((folder / Path(e["path"]).name).exists() for e in listed)
     snapshots = statfin.read_folder(
-        folder, entries, measures, municipalities, changes, allow_unlisted
+        folder,
+        states if extends else listed + states,
+        measures,
+        municipalities,
+        changes,
+        allow_unlisted,
     )
-    built = panel.build(snapshots, measures, municipalities, changes, span.first, span.last)
+    added = {e["path"] for e in states}
+    own, new = ([s for s in snapshots if (s.name in added) == is_new] for is_new in (False, True))
+    if extends:
+        vintages = [e["vintage"] for e in listed]
+        own = revisions.panel_snapshots(panel.load(folder=paths.PROCESSED), measures, vintages)
+    states = own + revisions.extension(own, new)
+    built = panel.build(states, measures, municipalities, changes, span.first, span.last)
     return built, [s.name for s in snapshots]
 
 
-def execute(path, workdir=None):
-    """Run one notebook from top to bottom in a clean kernel and save it, whole or not at all.
+def fetch(progress, base=None, table=None, first=None, last=None, dry=False):
+    """Ask the StatFin interface for table 12r5 as it is now and keep it as a table state.
 
-    Execution times are left out, so an unchanged study gives unchanged files.
+    Parameters
+    ----------
+    progress : Progress
+    base : str, optional
+        Address of the folder of tables; see `pxweb.base_address`.
+    table : str, optional
+        Name of the table, if it has been renamed.
+    first, last : str, optional
+        Months such as ``2021-03``; by default from the panel's first month to the table's last.
+    dry : bool
+        Say what would be asked and ask for limits and metadata only; nothing is written.
+
+    Yields
+    ------
+    str
+        Lines for the reader: what is asked, or what changed and where the state is.
+
+    Raises
+    ------
+    KokeiluError
+        The server does not answer, or its answer is no sound state of the table; then the states
+        that are here stay as they were, and what has arrived is kept.
     """
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from kokeilu_analysis.methods import design
+    from kokeilu_analysis.sources import answers, facts, fetched, pxweb
+    from kokeilu_analysis.sources import fetch as asking
 
-    book = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        book,
-        # the kernel's remarks on its transport would stand in the middle of the progress lines
-        extra_arguments=["--IPKernelApp.log_level=40"],
-        timeout=600,
-        kernel_name="python3",
-        record_timing=False,
-        resources={"metadata": {"path": str(workdir or path.parent)}},
-    )
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        cell = next(
-            (
-                c
-                for c in book.cells
-                if any(o["output_type"] == "error" for o in c.get("outputs", []))
-            ),
-            None,
-        )
-        first = cell["source"].splitlines()[0] if cell else ""
-        said = str(error.evalue).splitlines()[0] if error.evalue else error.ename
-        raise KokeiluError(
-            f"{paths.shown(path)}: the cell that begins {first!r} failed with {error.ename}: {said}"
-        ) from error
-    except (DeadKernelError, RuntimeError) as error:
-        raise KokeiluError(f"{paths.shown(path)}: the kernel stopped: {error}.") from error
-    book.metadata.pop("widgets", None)
-    # the version of Python differs between machines and says nothing about the study
-    book.metadata["language_info"] = {"name": "python"}
-    store.write_text(path, nbformat.writes(book) + "\n")
+    span = [asking.month_code(m) if m else None for m in (first, last)]
+    span[0] = span[0] or f"{design.load().panel.first:%YM%m}"
+    kept = None if dry else answers.Answers(paths.ANSWERS)
+    client = pxweb.Client(pxweb.base_address(base), kept, say=progress.say)
+    codes = list(facts.measures(paths.RAW)["source_code"])
+
+    def plan():
+        with progress.step(f"limits and metadata of {client.base}"):
+            return asking.plan(client, codes, *span, table)
+
+    drawn = plan()
+    if dry:
+        yield from drawn.lines(client.address(drawn.table))
+        return
+    for note in drawn.notes:
+        progress.say(note)
+    plans = iter([drawn])
+    cube = asking.read(client, lambda: next(plans, None) or plan(), progress)
+    yield from fetched.keep(cube, client.address(drawn.table), span, _listed()[0], progress.say)
 
 
-def reads(path):
-    """Return the numbers of the earlier notebooks whose results a notebook reads.
+def publish(progress, what, make):
+    """Run what writes to ``reports/``: all of it goes through here, and here stands the gate."""
+    from kokeilu_analysis.report import disclosure
 
-    Read off its code: ``results.read("03_did")``, the tables of the figures it shows, and all of
-    them where it exports.
-    """
-    import json
-
-    from kokeilu_analysis.report import figures
-
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    tables = re.findall(r'results\.read\("(\w+)"', code)
-    shown = re.findall(r'figures\.show\("(\w+)"', code)
-    tables += [t for i in shown for t in figures.tables(i)]
-    earlier = {p.stem[:2] for p in notebooks() if p.stem < path.stem}
-    if "export.figures(" in code or "headline(" in code:
-        return earlier
-    return earlier & {t[:2] for t in tables}
-
-
-def run_notebooks(progress, workers=2):
-    """Execute the notebooks in order; two side by side where neither reads the other's results."""
-    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-
-    def work(path):
-        with progress.step(f"notebook {path.stem}"):
-            execute(path)
-
-    with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(workers) as pool:
-        # IPython keeps a history in the user's home, Jupyter its sockets; a study leaves nothing
-        os.environ |= {"IPYTHONDIR": home, "JUPYTER_RUNTIME_DIR": home}
-        waiting, running, done = notebooks(), {}, set()
-        while waiting or running:
-            for path in list(waiting):
-                if len(running) < workers and reads(path) <= done:
-                    running[pool.submit(work, path)] = path
-                    waiting.remove(path)
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                done.add(running.pop(future).stem[:2])
-                future.result()  # the first failure stops the study
+    with progress.step(what):
+        disclosure.require()
+        return make()
 
 
 def export(progress):
     """Export the figures in three languages."""
     from kokeilu_analysis.report import export
 
-    with progress.step(f"figures to {paths.shown(paths.FIGURES)}"):
-        return export.figures()
+    return publish(progress, f"figures to {paths.shown(paths.FIGURES)}", export.figures)
 
 
 def documents(progress):
@@ -210,10 +198,11 @@ def documents(progress):
 
     from kokeilu_analysis.report import numbers
 
-    with progress.step(f"memo and area pages to {paths.shown(paths.REPORTS)}"):
+    def make():
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            done = list(pool.map(_documents, numbers.LANGUAGES))
-    return [path for files in done for path in files]
+            return [path for files in pool.map(_documents, numbers.LANGUAGES) for path in files]
+
+    return publish(progress, f"memo and area pages to {paths.shown(paths.REPORTS)}", make)
 
 
 def _documents(lang):
@@ -222,13 +211,27 @@ def _documents(lang):
     return [memo.build(lang), *area_pages.build(lang)]
 
 
+def packs(progress):
+    """Put memo, area pages, figures and data of each language into one file."""
+    from kokeilu_analysis import trace
+    from kokeilu_analysis.report import numbers, pack
+
+    def make():
+        tables, vintages = trace.used(), trace.vintages()
+        return [pack.build(lang, tables, vintages) for lang in numbers.LANGUAGES]
+
+    return publish(progress, f"packs to {paths.shown(paths.REPORTS)}", make)
+
+
 def render(progress):
     """Render the site from executed notebooks, result tables and figures (exported if need be)."""
-    from kokeilu_analysis.report import site
+    from kokeilu_analysis import trace
+    from kokeilu_analysis.report import disclosure, site
 
     export(progress)
-    with progress.step(f"site to {paths.shown(paths.SITE)}"):
-        return site.render()
+    with disclosure.publishable() as books:
+        made = functools.partial(site.render, trace.chain, notebooks=books)
+        return publish(progress, f"site to {paths.shown(paths.SITE)}", made)
 
 
 def blueprints():
@@ -364,29 +367,15 @@ def survey_read(files):
 
 
 def check():
-    """Check the data folders against their descriptions.
+    """Check the data folders against their descriptions; with register input, for disclosure too.
 
     Returns
     -------
-    list of (str, str)
-        Resource and "right", or what is wrong.
+    list of (str, list of str)
+        File, and ``["right"]``, ``["not here (optional)"]`` or what is wrong.
     """
-    from kokeilu_analysis.sources import datapackage
+    from kokeilu_analysis.methods import estimates
+    from kokeilu_analysis.sources import contracts
 
-    report = []
-    for folder in (paths.RAW, paths.PROCESSED):
-        for entry in datapackage.load(folder)["resources"]:
-            name = f"{paths.shown(folder)}/{entry['path']}"
-            here = (folder / entry["path"]).exists()
-            if not here and not entry.get("committed", True):
-                report.append((name, "not here (optional)"))
-                continue
-            try:
-                if entry["path"].endswith(".csv") and "schema" in entry:
-                    datapackage.read(folder, entry["name"])
-                else:
-                    datapackage.verify(folder, entry["name"])
-                report.append((name, "right"))
-            except DataError as error:
-                report.append((name, str(error)))
-    return report
+    found = contracts.everything({"estimates": estimates.COLUMNS})
+    return [*found, *release.report()]

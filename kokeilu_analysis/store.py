@@ -4,9 +4,37 @@ import hashlib
 import io
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 FLOAT_FORMAT = "%.12g"  # enough to reproduce every result to 1e-9, short enough to be stable
+
+
+@contextmanager
+def turn(lock, say):
+    """Let one run at a time write in this folder; another one says so and waits.
+
+    Parameters
+    ----------
+    lock : path
+        A file that stands for the folder; the system frees it when its holder ends, however.
+    say : callable
+        Takes the sentence for the one who waits.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = Path(lock)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        say("Another run is at work in this folder; this one waits until it has ended …")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def write_bytes(path, content):

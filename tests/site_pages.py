@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kokeilu_analysis import paths
+from kokeilu_analysis import paths, trace
 from kokeilu_analysis.report import export, figures, site
 
 CHROMIUM = "/usr/bin/chromium"
@@ -29,7 +29,7 @@ def pictures():
 def rendered():
     """Folder of the site, rendered from the committed notebooks and results."""
     folder = _folder()
-    site.render(folder, pictures=pictures())
+    site.render(trace.chain, folder, pictures=pictures())
     return folder
 
 

@@ -15,9 +15,11 @@ from kokeilu_analysis.sources import panel
 COMMANDS = {  # command: what its help must name
     "study": "panel notebooks figures headline numbers",
     "import": "DIR snapshots StatFin 12r5 file row column --allow-unlisted",
+    "fetch": "StatFin PxWeb 12r5 limits changed data/raw/statfin --base --from --to --dry-run",
     "build": "panel imported snapshots committed --allow-unlisted",
     "notebooks": "notebooks order",
-    "export": "figures SVG PNG CSV memo PDF Finnish Swedish English",
+    "export": "figures SVG PNG CSV memo PDF Finnish Swedish English kokeilu-fi.zip",
+    "trace": "KEY figure number row notebook functions panel SHA-256 03_did.csv:6",
     "render": "site notebooks figures explorer",
     "explorer": "explorer_grid.csv explorer_levels.csv",
     "simulate": "simulation_inference.csv simulation_lag.csv --draws --seed",
@@ -25,6 +27,7 @@ COMMANDS = {  # command: what its help must name
 }
 HEAVY = (
     "pandas numpy matplotlib scipy statsmodels seaborn pyarrow openpyxl nbformat nbclient pyfixest"
+    " httpx tenacity"
 ).split()
 
 
@@ -85,6 +88,7 @@ def test_version_is_the_packages(capsys):
         ["import"],
         ["import", "a", "b"],
         ["build", "--fast"],
+        ["fetch", "2022-03"],
         ["check", "--describ", "x"],
     ],
 )

@@ -71,6 +71,7 @@ def test_touching_code_words_or_lock_changes_the_key(touched, tmp_path, monkeypa
     for module in (export, results, store):
         there = tmp_path / Path(module.__file__).relative_to(paths.ROOT)
         monkeypatch.setattr(module, "__file__", str(there))
+    monkeypatch.setattr(paths, "LOCK", tmp_path / "requirements.lock")
     before = export.content_key()
     assert before == export.content_key()
     with open(tmp_path / touched, "a", encoding="utf-8") as file:

@@ -6,9 +6,9 @@ import re
 import nbformat
 import pytest
 
-from kokeilu_analysis import paths, run
+from kokeilu_analysis import notebooks, paths
 
-BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in run.notebooks()}
+BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in notebooks.found()}
 EXPECTED = [
     "01_data",
     "02_backlog",
@@ -121,7 +121,7 @@ def test_counts_in_prose_are_those_of_the_results():
 
 
 def test_a_notebook_waits_for_those_whose_results_it_reads():
-    needed = {path.stem[:2]: run.reads(path) for path in run.notebooks()}
+    needed = {path.stem[:2]: notebooks.reads(path) for path in notebooks.found()}
     assert needed["01"] == set()
     assert {"02", "03"} <= needed["04"] and "03" in needed["05"]
     assert needed["06"] == {"01", "02", "03", "04", "05"}

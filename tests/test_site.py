@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from site_pages import chromium, pictures, rendered
 
-from kokeilu_analysis import paths
+from kokeilu_analysis import paths, trace
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.report import figures, memo, notebook_pages, numbers, site
 
@@ -212,7 +212,7 @@ def test_numbers_are_written_as_finnish_and_swedish_write_them(name):
 
 
 def test_rendering_again_gives_the_same_bytes_and_names_no_machine(tmp_path):
-    site.render(tmp_path, pictures=pictures())
+    site.render(trace.chain, tmp_path, pictures=pictures())
     made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
     first = rendered()
     assert made == sorted(p.relative_to(first) for p in first.rglob("*") if p.is_file())
@@ -228,7 +228,7 @@ def test_a_page_of_an_earlier_site_is_removed_and_other_files_are_left(tmp_path,
     monkeypatch.setattr(site, "_pages", lambda lang, *a: {site.address("index", lang): b"page"})
     for name in ("07_gone.html", "notes.txt"):
         (tmp_path / name).write_text("old", encoding="utf-8")
-    site.render(tmp_path, pictures=pictures())
+    site.render(trace.chain, tmp_path, pictures=pictures())
     assert not (tmp_path / "07_gone.html").exists() and (tmp_path / "notes.txt").exists()
 
 

@@ -125,3 +125,36 @@ def test_the_checksum_is_that_of_the_whole_file_however_long(tmp_path):
         content = bytes(k % 251 for k in range(size))
         path = store.write_bytes(tmp_path / "file", content)
         assert store.sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_second_run_in_the_same_folder_says_so_and_waits_for_the_first(tmp_path):
+    """A child holds the turn until its input is closed; the second run starts only after it."""
+    code = (
+        "import sys; from kokeilu_analysis import store\n"
+        "with store.turn(sys.argv[1], print):\n"
+        "    print('mine', flush=True); sys.stdin.read(); print('done', flush=True)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "there" / ".turn")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command, **pipes)
+    assert first.stdout.readline() == "mine\n"
+    second = subprocess.Popen(command, **pipes)
+    assert "waits until it has ended" in second.stdout.readline()
+    assert first.communicate()[0] == "done\n"
+    assert second.communicate(timeout=30)[0] == "mine\ndone\n"
+
+
+def test_the_turn_of_a_killed_run_is_free(tmp_path):
+    code = (
+        "import sys; from kokeilu_analysis import store\n"
+        "with store.turn(sys.argv[1], print):\n"
+        "    print('mine', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / ".turn")]
+    killed = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    killed.stdout.readline()
+    killed.kill()
+    killed.wait()
+    said = []
+    with store.turn(tmp_path / ".turn", said.append):
+        assert said == []

@@ -44,7 +44,7 @@ def build(lang, folder=paths.REPORTS, tables=paths.RESULTS):
 def contents(lang, tables=paths.RESULTS):
     """Return the content of the combined document, and of each area's own by its id."""
     words = texts(lang)
-    common, areas = _values(lang, tables)
+    common, areas = area_values(lang, tables)
     charts = area_chart.draw(lang, areas, tables, words["series"])
     running, about = (words[k] for k in ("running", "description"))
     guide = [
@@ -96,8 +96,14 @@ def _periods(words, values, lang):
     return typeset.table(caption, words["head"], rows, "lrrr")
 
 
-def _values(lang, tables):
-    """What the sentences of all pages may name, and those of each area's page by its id."""
+def area_values(lang, tables=paths.RESULTS):
+    """Return what the sentences of all pages may name, and those of each area's page by its id.
+
+    Returns
+    -------
+    (dict, dict)
+        Name → value; area id → name → value, the common ones included.
+    """
     read = {
         name: results.read(name, tables)
         for name in ("area_profiles", "02_work", "03_group_means", "03_did", "02_themes")

@@ -1,12 +1,9 @@
 """The figures as files: every form, every language, made again only when something has changed."""
 
-import hashlib
-import json
-from importlib.metadata import version
 from pathlib import Path
 
-from kokeilu_analysis import paths, results, store
-from kokeilu_analysis.report import numbers
+from kokeilu_analysis import made, paths, results, store
+from kokeilu_analysis.report import disclosure, numbers
 from kokeilu_analysis.report.figures import draw, image, register, slide
 
 MADE = "made.json"  # what the files of a folder were made from, and their checksums
@@ -31,10 +28,10 @@ def figures(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
     -------
     list of Path
     """
-    key, made = content_key(tables), folder / MADE
-    written = _kept(made, key) or _drawn(folder, tables, workers)
-    files = {path.name: store.sha256(path) for path in written}
-    store.write_text(made, json.dumps({"key": key, "files": files}, indent=1) + "\n")
+    disclosure.require()  # a notebook comes here without `kokeilu`
+    key, stamp = content_key(tables), folder / MADE
+    written = made.kept(stamp, key) or _drawn(folder, tables, workers)
+    made.keep(stamp, key, written)
     if folder == paths.FIGURES:
         for name in (f"{i}_en.png" for i, entry in register().items() if entry.get("readme")):
             store.write_bytes(paths.README_FIGURES / name, (folder / name).read_bytes())
@@ -55,28 +52,9 @@ def _drawn(folder, tables, workers):
 
 
 def content_key(tables=paths.RESULTS):
-    """Return the SHA-256 of all that decides how the figures look: tables, code, words, lock."""
-    package = Path(__file__).parents[1]
-    files = [*tables.glob("*.csv"), *Path(__file__).parent.rglob("*.py")]
-    files += [*Path(__file__).parent.rglob("*.toml"), Path(results.__file__), Path(store.__file__)]
-    digest = hashlib.sha256(version("matplotlib").encode())
-    for path in sorted(files, key=lambda p: (p.parent.name, p.name)):
-        digest.update(path.name.encode() + store.sha256(path).encode())
-    lock = package.parent / "requirements.lock"
-    digest.update(store.sha256(lock).encode() if lock.exists() else b"")
-    return digest.hexdigest()
-
-
-def _kept(made, key):
-    """Return the files of the last export if they are whole and made from the same content."""
-    try:
-        last = json.loads(made.read_text(encoding="utf-8"))
-        same = last["key"] == key and all(
-            store.sha256(made.parent / name) == digest for name, digest in last["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return [made.parent / name for name in last["files"]] if same else None
+    """Return a digest of all that decides how the figures look: tables, code, words, lock."""
+    own = [p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".toml")]
+    return made.key([*tables.glob("*.csv"), *own, results.__file__, store.__file__, paths.LOCK])
 
 
 def _export_one(figure_id, lang, folder, tables):

@@ -68,6 +68,16 @@ def month(when, lang="en"):
     return f"{when:%B %Y}" if lang == "en" else f"{when.month}/{when.year}"
 
 
+def day(when, lang="en"):
+    """Write a day that is given as 2023-12-05.
+
+    >>> day("2023-12-05", "fi"), day("2023-12-05")
+    ('5.12.2023', '5 December 2023')
+    """
+    date = datetime.strptime(when, "%Y-%m-%d")
+    return f"{date.day} {date:%B %Y}" if lang == "en" else f"{date.day}.{date.month}.{date.year}"
+
+
 class _Writer(string.Formatter):
     """Fills ``{name}``, ``{name:1}`` (decimals), ``{name:1%}``, ``{low:1..high}``, months."""
 

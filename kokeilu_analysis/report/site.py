@@ -9,6 +9,7 @@ from pathlib import Path
 from kokeilu_analysis import paths, store
 from kokeilu_analysis.errors import DataError
 from kokeilu_analysis.report import (
+    chains,
     explorer,
     figure_tables,
     figures,
@@ -41,12 +42,18 @@ def address(page, lang):
 
 
 def render(
-    folder=paths.SITE, tables=paths.RESULTS, pictures=paths.FIGURES, notebooks=paths.NOTEBOOKS
+    origin,
+    folder=paths.SITE,
+    tables=paths.RESULTS,
+    pictures=paths.FIGURES,
+    notebooks=paths.NOTEBOOKS,
 ):
     """Write the site.
 
     Parameters
     ----------
+    origin : callable
+        Figure id → the chain of where the figure comes from, as `trace.chain` finds it.
     folder : path
         Where to; pages and files of an earlier site that this one does not have are removed.
     tables, pictures, notebooks : path
@@ -62,7 +69,8 @@ def render(
         A notebook is not executed, a result table or an exported figure is missing.
     """
     folder = Path(folder)
-    shown, books = _content(sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb")), tables, pictures)
+    found = sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb"))
+    shown, books = _content(found, origin, tables, pictures)
     made = {name: (TEMPLATES / name).read_bytes() for name in ("style.css", "explorer.js")}
     for lang in numbers.LANGUAGES:
         made |= _pages(lang, shown[lang], books, tables)
@@ -89,7 +97,7 @@ def render(
     return written
 
 
-def _content(found, tables, pictures):
+def _content(found, origin, tables, pictures):
     """Return the figures by language and the notebooks, made side by side."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -97,7 +105,7 @@ def _content(found, tables, pictures):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         converting = pool.submit(notebook_pages.convert_all, found)
         shown = {
-            lang: [_figure(i, lang, tables, pictures) for i in figures.register()]
+            lang: [_figure(i, lang, origin, tables, pictures) for i in figures.register()]
             for lang in numbers.LANGUAGES
         }
         return shown, converting.result()
@@ -128,7 +136,7 @@ def _pages(lang, shown, books, tables):
     }
 
 
-def _figure(figure_id, lang, tables, pictures):
+def _figure(figure_id, lang, origin, tables, pictures):
     """Return what the figures page shows of a figure."""
     said = figures.said(figure_id, lang, tables)
     picture = f"{figure_id}_{lang}.png"
@@ -140,32 +148,13 @@ def _figure(figure_id, lang, tables, pictures):
         "picture": f"files/{picture}",
         "size": notebook_pages.picture_size(_exported(pictures / picture)),
         "table": figure_tables.table(figure_id, said, texts(lang)["data"], pictures),
-        "chain": chain(figure_id, lang),
+        "notebook": figures.register()[figure_id]["notebook"],
+        "chain": chains.blocks(origin(figure_id), lang),
         "downloads": [
             {"href": f"files/{name}", "label": name.rpartition(".")[2].upper()}
             for name in (f"{figure_id}_{lang}.svg", picture, f"{figure_id}.csv")
         ],
     }
-
-
-def chain(figure_id, lang):
-    """Return where a figure comes from: figure → result tables → notebook → panel → source.
-
-    Returns
-    -------
-    dict
-        ``text`` in the language; ``notebook``, its stem; ``page``, its page on the site.
-    """
-    entry, words = figures.register()[figure_id], texts(lang)["figures"]
-    values = {
-        "figure": f"files/{figure_id}.csv",
-        "tables": ", ".join(f"{name}.csv" for name in figures.tables(figure_id)),
-        "notebook": f"{entry['notebook']}.ipynb",
-        "panel": paths.shown(paths.PANEL),
-        "raw": paths.shown(paths.RAW),
-    }
-    text = numbers.fill(words["chain"], values, lang)
-    return {"text": text, "notebook": entry["notebook"], "page": f"{entry['notebook']}.html"}
 
 
 def _files(figure_id):

@@ -3,7 +3,10 @@
 ``datapackage.json`` in a folder is the only home of column names, types, units, allowed values,
 keys and checksums. Supported from the specification: types ``string, integer, number, boolean,
 date, yearmonth``; constraints ``required, unique, pattern, enum, minimum, maximum``; ``primaryKey``
-and ``foreignKeys``. An empty cell is missing; in text columns it stays the empty text.
+and ``foreignKeys``. Beyond it: ``order``, pairs of columns of which the first is never above the
+second, and ``infinite``, a number that may be open (``inf``). An empty cell is missing; in text
+columns it stays the empty text. How a file is written is checked here, what its cells say by the
+schemas of `contracts`.
 """
 
 import csv
@@ -23,12 +26,12 @@ DESCRIBE = (
     "It was edited after it was described: restore it, or, if the change is meant, "
     "run `kokeilu check --describe`."
 )
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE](\+?\d{1,2}|-\d{1,3}))?", re.ASCII)
 # type: how a cell must look, and how the message names it
 FORMS = {
     "integer": (re.compile(r"[+-]?\d{1,18}", re.ASCII), "a whole number"),
     "number": (NUMBER, "a number with a decimal point"),
-    "boolean": (re.compile(r"true|false"), "true or false"),
+    "boolean": (re.compile(r"[Tt]rue|[Ff]alse"), "true or false"),
     "date": (re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII), "a date such as 2021-03-01"),
     "yearmonth": (re.compile(r"\d{4}-\d{2}", re.ASCII), "a month such as 2021-03"),
 }
@@ -110,7 +113,14 @@ def read(folder, name, check_hash=True):
     DataError
         With file, row (line number, the header is line 1), column, found, expected, advice.
     """
-    entry = resource(folder, name)
+    return read_described(folder, resource(folder, name), check_hash)
+
+
+def read_described(folder, entry, check_hash=True):
+    """Read one CSV of a folder by a description that need not stand in the folder; see `read`.
+
+    A table without a checksum (result tables: each run makes them anew) has none checked.
+    """
     path = Path(folder) / entry["path"]
     file = paths.shown(path)
     fields = _fields(entry, file)
@@ -121,7 +131,7 @@ def read(folder, name, check_hash=True):
     frame = validate(typed, entry, file, lines)
     for key in entry["schema"].get("foreignKeys", []):
         _check_foreign(folder, text, key, file, lines)
-    if check_hash:
+    if check_hash and "hash" in entry:
         _check_hash(path, entry, len(rows))
     return frame
 
@@ -140,6 +150,11 @@ def validate(frame, descriptor, file, rows=None):
     rows : sequence, optional
         What to call each row in a message; by default the line it would have in a CSV.
 
+    Raises
+    ------
+    DataError
+        The first breach; its attribute `all` has every one.
+
     Examples
     --------
     >>> schema = {"fields": [{"name": "share", "type": "number", "constraints": {"maximum": 1}}]}
@@ -148,15 +163,14 @@ def validate(frame, descriptor, file, rows=None):
     ...
     kokeilu_analysis.errors.DataError: a.csv, row 3, column share: found 80.0, expected at most 1.
     """
-    schema, fields = descriptor.get("schema", descriptor), _fields(descriptor, file)
+    from kokeilu_analysis.sources import contracts
+
+    fields = _fields(descriptor, file)
     _check_columns(list(frame.columns), fields, file)
-    rows = range(2, len(frame) + 2) if rows is None else rows
-    for field in fields:
-        _check_field(frame[field["name"]], field, file, rows)
-    keys = [schema["primaryKey"]] if "primaryKey" in schema else []
-    keys += [f["name"] for f in fields if f.get("constraints", {}).get("unique")]
-    for key in keys:
-        _check_unique(frame, [key] if isinstance(key, str) else key, file, rows)
+    found = contracts.faults(frame, descriptor, file, rows)
+    if found:
+        found[0].all = found
+        raise found[0]
     return frame[[field["name"] for field in fields]]
 
 
@@ -270,6 +284,7 @@ def _typed(text, field, file, lines):
     pattern, expected = FORMS[kind]
     filled = column != ""
     right = {cell: bool(pattern.fullmatch(cell)) for cell in set(column)}
+    right |= dict.fromkeys(("inf", "-inf"), field.get("infinite", False))
     bad = filled & ~column.map(right).astype(bool)
     values = column.where(filled)
     if kind in ("date", "yearmonth"):  # the right form can still name a day that is not
@@ -290,52 +305,12 @@ def _typed(text, field, file, lines):
     if kind == "integer":
         return pd.to_numeric(values).astype("int64" if whole else "Int64")
     if kind == "boolean":
-        return values.map({"true": True, "false": False}).astype("bool" if whole else "boolean")
+        return (
+            values.str.lower()
+            .map({"true": True, "false": False})
+            .astype("bool" if whole else "boolean")
+        )
     return values
-
-
-def _check_field(column, field, file, rows):
-    """Check type and constraints of one column; the first fault is the error."""
-    name, constraints = field["name"], field.get("constraints", {})
-    numeric = pd.api.types.is_numeric_dtype(column)
-    dated = pd.api.types.is_datetime64_any_dtype(column)
-    fits = {"string": not (numeric or dated), "date": dated, "yearmonth": dated}
-    if not fits.get(field["type"], numeric):
-        raise DataError(file, f"{column.dtype} values", f"{field['type']} values", column=name)
-    missing = column.isna() | ((column == "") if field["type"] == "string" else False)
-
-    def refuse(bad, expected):
-        bad = (bad & ~missing).fillna(False).to_numpy(dtype=bool)
-        if bad.any():
-            at = int(bad.argmax())
-            value = column.iloc[at]
-            found = repr(value) if isinstance(value, str) else str(value)
-            raise DataError(file, found, expected, rows[at], name, field.get("advice"))
-
-    if constraints.get("required") and missing.any():
-        at = int(missing.to_numpy().argmax())
-        raise DataError(file, "an empty cell", "a value", rows[at], name)
-    if field["type"] == "integer":
-        refuse(column % 1 != 0, "a whole number")
-    if "pattern" in constraints:
-        form = re.compile(constraints["pattern"])
-        known = {cell: not form.fullmatch(str(cell)) for cell in column.unique()}
-        refuse(column.map(known).astype("bool"), f"the form {form.pattern}")
-    if "enum" in constraints:
-        refuse(~column.isin(constraints["enum"]), f"one of {', '.join(constraints['enum'])}")
-    for key, outside, word in (("minimum", column.lt, "least"), ("maximum", column.gt, "most")):
-        if key in constraints:
-            bound = pd.Timestamp(constraints[key]) if dated else constraints[key]
-            refuse(outside(bound), f"at {word} {constraints[key]}")
-
-
-def _check_unique(frame, columns, file, rows):
-    seen = {}
-    for row, key in zip(rows, frame[columns].itertuples(index=False, name=None), strict=True):
-        if key in seen:
-            found = f"{', '.join(map(str, key))} again (first in row {seen[key]})"
-            raise DataError(file, found, "each key once", row, ", ".join(columns))
-        seen[key] = row
 
 
 def _check_foreign(folder, text, key, file, lines):

@@ -1,0 +1,474 @@
+"""Cell suppression: hide small counts, and as much else as keeps them hidden.
+
+Primary: a count of 1 to ``minimum - 1``, a cell that few contributors dominate, and a count that
+two published ones give away by their difference. Complementary: the cheapest further cells, until
+no hidden cell can be worked out to within the threshold from everything that is published. The
+audit is exact (`linked_cells.ranges`), the choice of cells a heuristic: what it gives is safe, not
+always the least. See Hundepool et al. (2012), Statistical Disclosure Control, chapter 4.
+
+A hidden cell is published as an interval on a fixed grid, twice the threshold wide, so that the
+interval says nothing of where in it the count lies. Zeros are shown: that nobody is there is no
+person's secret, and an interval never begins below 1.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import linked_cells
+
+OBSERVED, HIDDEN = "observed", "hidden"
+LOG = ["table", "row", "column", "rule", "action"]
+DEPTHS = (3, 6, 10**6)  # how far from a cell, in links, others are looked for to hide with it
+ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How a table is linked and what must stay hidden in it.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Columns that tell cells apart.
+    sums, within : dict
+        The links, as in `linked_cells.build`; give every total that is published anywhere.
+    flows : tuple of (stock, inflow, outflow)
+        Counts linked from month to month, as in `linked_cells.build`.
+    value : str
+        Column of counts (or, with `dominance`, of magnitudes).
+    minimum : int
+        Counts from 1 to ``minimum - 1`` are hidden; no hidden cell may be known to within it.
+    rounding : int
+        Published cells are rounded to multiples of it; 0 or 1 = not at all.
+    dominance : tuple
+        ``(n, k)``: a cell is hidden when its `n` largest contributors make up more than the share
+        `k` (0-1) of it; needs `largest`.
+    largest : str
+        Column with the sum of the `n` largest contributions.
+    fixed : str
+        0/1 column of cells that others publish: never hidden to protect another cell.
+    """
+
+    keys: tuple
+    sums: dict = field(default_factory=dict)
+    within: dict = field(default_factory=dict)
+    flows: tuple = ()
+    value: str = "value"
+    minimum: int = 5
+    rounding: int = 0
+    dominance: tuple = ()
+    largest: str = ""
+    fixed: str = ""
+
+    def __post_init__(self):
+        if not isinstance(self.minimum, int) or self.minimum < 2:
+            raise KokeiluError(f"minimum is {self.minimum!r}; a whole number of 2 or more.")
+        if not isinstance(self.rounding, int) or self.rounding < 0:
+            raise KokeiluError(f"rounding is {self.rounding!r}; a whole number, 0 for none.")
+        if self.dominance:
+            n, k = self.dominance
+            if n < 1 or not 0 < k < 1 or not self.largest:
+                raise KokeiluError(
+                    f"dominance is {self.dominance}; (n, k) with n of 1 or more and k between 0 "
+                    "and 1, and `largest` naming the column with the n largest contributions."
+                )
+
+
+def protect(table, spec, name="table"):
+    """Return a table that may be published, and what was done to it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a cell: the keys and the value, a count of persons (0 or more, whole).
+    spec : Spec
+    name : str
+        What the log calls the table.
+
+    Returns
+    -------
+    (DataFrame, DataFrame)
+        The table with `value` empty where hidden, and `lower`, `upper`, ``status`` as in the
+        panel; and the log: ``table, row`` (the keys), ``column, rule, action``. The log tells
+        primary from complementary cells, so it is for the owner of the data only.
+
+    Raises
+    ------
+    KokeiluError
+        A value is missing, negative or not whole, a total is not the sum of its parts, or the
+        cells that may not be hidden give the others away.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"unit": ["a", "b", "c", "all"], "value": [3, 8, 40, 51]})
+    >>> spec = Spec(("unit",), sums={"unit": [("all", ["a", "b", "c"])]})
+    >>> protect(table, spec)[0][["unit", "value", "lower", "upper", "status"]]
+      unit  value  lower  upper    status
+    0    a    NaN    1.0   10.0    hidden
+    1    b    NaN    1.0   10.0    hidden
+    2    c   40.0   40.0   40.0  observed
+    3  all   51.0   51.0   51.0  observed
+    """
+    value = _values(table, spec, name)
+    cells = table[list(spec.keys)]
+    links = linked_cells.build(cells, spec.sums, spec.within, spec.flows)
+    wrong = linked_cells.broken(links, value, value)
+    if wrong.any():
+        place = _row(cells, int(links.matrix[[int(wrong.argmax())]].indices[-1]))
+        raise KokeiluError(f"{name}, {place}: the parts do not fit the total; mend the table.")
+    rule, need = _primary(table, value, spec)
+    links, rest, rest_need = _with_rests(links, value, spec.minimum)
+    count = len(value)
+    fixed = table[spec.fixed].to_numpy(bool) if spec.fixed else np.zeros(count, dtype=bool)
+    hidden = np.r_[rule != "", np.zeros(len(rest), dtype=bool)]
+    state = _State(links, np.r_[value, rest], np.r_[need, rest_need], hidden, fixed, spec.rounding)
+    state.close()
+    rule[state.hidden[:count] & (rule == "")] = "complementary"
+    return _published(table, state, spec), _log(cells, rule, state, spec, name)
+
+
+def attack(table, spec, known=None):
+    """Work out every hidden cell of published tables as well as anyone can.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `Spec.keys`, `Spec.value`, ``lower, upper, status``; cells neither observed nor hidden are
+        left out.
+    spec : Spec
+        Links and rounding; links that the published cells break (revisions, unknown places) are
+        left out, because an attacker cannot use them either.
+    known : DataFrame, optional
+        More published cells of the same columns, such as totals printed elsewhere.
+
+    Returns
+    -------
+    DataFrame
+        The keys of each hidden cell, its ``lower, upper`` as published, ``attack_low,
+        attack_high`` as worked out, and ``determined``: known to within `Spec.minimum`, though
+        the published interval alone does not say that much; ``narrowed``: known better than the
+        interval says. ``attrs["links_left_out"]`` counts the broken links.
+    """
+    rows = table if known is None else pd.concat([table, known], ignore_index=True)
+    rows = rows[rows["status"].isin([OBSERVED, HIDDEN])].reset_index(drop=True)
+    hidden = (rows["status"] == HIDDEN).to_numpy()
+    lower, upper = (rows[c].to_numpy(float).copy() for c in ("lower", "upper"))
+    lower, upper = _unrounded(lower, upper, ~hidden, spec.rounding)
+    links = linked_cells.build(rows[list(spec.keys)], spec.sums, spec.within, spec.flows)
+    wrong = linked_cells.broken(links, lower, upper)
+    low, high = linked_cells.ranges(links.where(~wrong), lower, upper)
+    low, high = _inwards(low, high)
+    found = rows.loc[hidden, list(spec.keys)].assign(
+        lower=lower[hidden], upper=upper[hidden], attack_low=low[hidden], attack_high=high[hidden]
+    )
+    width = found["attack_high"] - found["attack_low"]
+    narrowed = width < found["upper"] - found["lower"]
+    determined = width < np.minimum(spec.minimum, found["upper"] - found["lower"])
+    found = found.assign(narrowed=narrowed, determined=determined).reset_index(drop=True)
+    found.attrs["links_left_out"] = int(wrong.sum())
+    return found
+
+
+def cover(table, hidden, value="value"):
+    """Hide values that few persons stand behind, such as their days, altogether.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a value: `value`, ``lower, upper, status``.
+    hidden : array of bool
+        Which ones. The others stay as they are.
+    value : str
+
+    Returns
+    -------
+    DataFrame
+        All hidden values lie behind one interval, from nothing to a power of two that none of the
+        table's values reaches.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"value": [37.0, 900.0], "lower": 0.0, "upper": 0.0, "status": ""})
+    >>> cover(table, np.array([True, False]))[["lower", "upper", "status"]].iloc[0].tolist()
+    [0.0, 1024.0, 'hidden']
+    """
+    top = 2.0 ** np.ceil(np.log2(table[value].max() + 1)) if len(table) else 0.0
+    return table.assign(
+        **{value: table[value].mask(hidden)},
+        lower=table["lower"].mask(hidden, 0.0),
+        upper=table["upper"].mask(hidden, top),
+        status=table["status"].mask(hidden, HIDDEN),
+    )
+
+
+def add_totals(table, column, groups, value="value"):
+    """Return the rows of totals of a table, one a group and combination of the other keys.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Keys and `value`; the other columns are taken for keys.
+    column : str
+        The key that is summed over.
+    groups : Series
+        Group of each value of `column` (the index); what has no group is left out.
+
+    Returns
+    -------
+    (DataFrame, list of (str, list))
+        The totals, in the columns of `table`, and the links for `Spec.sums`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"unit": ["a", "b"], "value": [3, 8]})
+    >>> totals, links = add_totals(table, "unit", pd.Series({"a": "KK", "b": "KK"}))
+    >>> totals.to_dict("records"), links
+    ([{'unit': 'KK', 'value': 11}], [('KK', ['a', 'b'])])
+    """
+    keys = [c for c in table.columns if c != value]
+    grouped = table.assign(**{column: table[column].map(groups)}).dropna(subset=[column])
+    totals = grouped.groupby(keys, as_index=False, observed=True)[value].sum()[list(table.columns)]
+    links = [(total, list(rows.index)) for total, rows in groups.groupby(groups)]
+    return totals, links
+
+
+class _State:
+    """Which cells are hidden, and behind which intervals, while cells are added."""
+
+    def __init__(self, links, value, need, hidden, fixed, rounding):
+        self.links, self.value, self.need, self.hidden = links, value, need, hidden
+        self.rounding = rounding
+        self.columns = links.matrix.tocsc()
+        self.count = len(fixed)  # cells; what comes after are differences, never published
+        self.step = 2.0 * need
+        # fewer cells rather than smaller ones, but of two the smaller; a zero tells nothing
+        self.cost = np.where(value == 0, np.inf, 1 + np.log10(np.maximum(value, 1)))
+        self.cost[: self.count][fixed] = np.inf
+        self.cost[self.count :] = np.inf
+        self.difference = np.arange(len(value)) >= self.count
+        self.everything = value.max(initial=0) + self.step.max(initial=0)
+
+    def printed(self, cells=slice(None)):
+        """Least and greatest of these cells as the table prints them."""
+        shown = _rounded(self.value[cells], self.rounding)
+        lower, upper = self._would(cells)
+        hidden = self.hidden[cells]
+        return np.where(hidden, lower, shown), np.where(hidden, upper, shown)
+
+    def _would(self, cells):
+        """Least and greatest of cells that are, or would be, hidden."""
+        value, step = self.value[cells], self.step[cells]
+        floor = np.floor(value / step) * step
+        return np.maximum(floor, value >= 1), floor + step
+
+    def known(self, cells=slice(None)):
+        """Least and greatest of these cells as a reader knows them before any link."""
+        lower, upper = _unrounded(*self.printed(cells), ~self.hidden[cells], self.rounding)
+        # nobody prints a difference: it lies between nothing and everything
+        difference = self.difference[cells]
+        return np.where(difference, 0, lower), np.where(difference, self.everything, upper)
+
+    def close(self):
+        """Add cells until no hidden cell and no small difference is known too well."""
+        for _ in range(ROUNDS):
+            lower, upper = self.known()
+            secret = self.hidden.copy()
+            secret[self.count :] = True
+            enough = np.where(secret, self.need + 2, -np.inf)  # whole numbers lie inwards
+            low, high = _inwards(*linked_cells.ranges(self.links, lower, upper, enough))
+            short = np.flatnonzero(secret & (high - low < self.need))
+            if not len(short):
+                return
+            for cell in short[np.argsort(self.value[short], kind="stable")]:
+                self._hide_around(cell)
+        raise KokeiluError("No suppression protects this table; publish fewer totals.")
+
+    def _hide_around(self, cell):
+        """Hide the cheapest cells through which `cell` can move by as much as it needs to."""
+        looked = 0
+        for depth in DEPTHS:
+            rows, cells = self._near(cell, depth)
+            if len(cells) == looked:
+                break  # there is no more to look at
+            looked = len(cells)
+            for way in (1, -1):
+                moved = self._moved(cell, way, rows, cells)
+                if moved is not None:
+                    self.hidden[moved] = True
+                    return
+        _, near = self._near(cell, DEPTHS[0])
+        self.step[near] *= 2  # hiding more does not help: coarser intervals are what is left
+
+    def _near(self, cell, depth):
+        """Return the cells within so many links of a cell, and all links that hold them."""
+        cells, rows = np.array([cell]), np.empty(0, dtype=int)
+        for _ in range(depth + 1):
+            more = np.unique(self.columns[:, cells].indices)
+            if len(more) == len(rows):
+                break
+            rows, inside = more, cells
+            cells = np.unique(np.r_[cells, self.links.matrix[rows].indices])
+        else:
+            cells = inside  # the outermost ones hang in links that are not looked at
+        return rows, cells
+
+    def _moved(self, cell, way, rows, cells):
+        """Return the cells to hide so that `cell` has room first in one way, then in the other.
+
+        None where the cells near by leave no room at all.
+        """
+        lower, upper = (float(end[0]) for end in self.known([cell]))
+        room = upper - self.value[cell] if way > 0 else self.value[cell] - lower
+        first = min(np.floor(room + linked_cells.TOLERANCE), self.need[cell])
+        found = []
+        for sign, size in ((way, first), (-way, self.need[cell] - first)):
+            if size > 0:
+                more = self._path(cell, sign * size, rows, cells, found)
+                if more is None:
+                    return None
+                found += more
+        return found
+
+    def _path(self, cell, size, rows, cells, taken):
+        """Return the cheapest published cells to hide so that `cell` may differ by `size`.
+
+        One linear programme: every cell moves within what is or would be known of it, the links
+        hold, and a published cell pays for each unit it moves (Kelly, Golden and Assad 1992,
+        Networks 22, 397-417, on two-way tables).
+        """
+        from scipy.optimize import Bounds, LinearConstraint, milp
+        from scipy.sparse import hstack
+
+        now, got = self.value[cells], np.isin(cells, taken)
+        may = ~self.hidden[cells] & np.isfinite(self.cost[cells]) & ~got
+        would = tuple(end - now for end in self._would(cells))
+        lower, upper = (
+            np.where(got, w, end - now) for w, end in zip(would, self.known(cells), strict=True)
+        )
+        at = cells == cell
+        lower[at] = upper[at] = size
+        matrix = self.links.matrix[rows]
+        held = matrix @ self.value
+        inner = matrix[:, cells]
+        paid = inner[:, may]
+        answer = milp(
+            np.r_[np.zeros(len(cells)), np.tile(self.cost[cells][may], 2)],
+            bounds=Bounds(
+                np.r_[lower, np.zeros(2 * may.sum())], np.r_[upper, would[1][may], -would[0][may]]
+            ),
+            constraints=LinearConstraint(
+                hstack([inner, paid, -paid], format="csr"),
+                self.links.low[rows] - held,
+                self.links.high[rows] - held,
+            ),
+        )
+        if answer.x is None:
+            return None
+        paid_for = answer.x[len(cells) :].reshape(2, -1).max(axis=0) > linked_cells.TOLERANCE
+        return cells[may][paid_for].tolist()
+
+
+def _values(table, spec, name):
+    missing = [c for c in (*spec.keys, spec.value) if c not in table]
+    missing += [c for c in (spec.largest, spec.fixed) if c and c not in table]
+    if missing:
+        raise KokeiluError(f"{name}: no column {missing[0]!r}; it has {list(table.columns)}.")
+    value = pd.to_numeric(table[spec.value]).to_numpy(float)
+    bad = ~np.isfinite(value) | (value < 0)
+    if not spec.dominance:
+        bad |= value % 1 != 0
+    if bad.any():
+        at = int(bad.argmax())
+        what = "a number of 0 or more" if spec.dominance else "a whole number of 0 or more"
+        place = _row(table[list(spec.keys)], at)
+        raise KokeiluError(f"{name}, {place}, {spec.value}: found {value[at]}, expected {what}.")
+    return value
+
+
+def _primary(table, value, spec):
+    """Return the rule that hides each cell (empty: none) and the width it needs when hidden."""
+    rule = np.full(len(value), "", dtype=object)
+    need = np.full(len(value), float(spec.minimum))
+    if spec.dominance:
+        (n, k), largest = spec.dominance, pd.to_numeric(table[spec.largest]).to_numpy(float)
+        dominated = (value > 0) & (largest > k * value)
+        rule[dominated] = f"dominance ({n}, {k:g})"
+        # the upper protection level of the rule: how far off the total must be guessed
+        need[dominated] = np.maximum(need, np.ceil(largest / k - value))[dominated]
+    rule[(value > 0) & (value < spec.minimum)] = f"minimum {spec.minimum}"
+    return rule, need
+
+
+def _with_rests(links, value, minimum):
+    """Make the small differences cells of their own: the link becomes a sum with one more part."""
+    from scipy.sparse import csr_array, hstack
+
+    rest = links.matrix @ value
+    small = np.flatnonzero((links.high > 0) & (rest > 0) & (rest < minimum))
+    extra = csr_array(
+        (-np.ones(len(small)), (small, np.arange(len(small)))),
+        shape=(len(links.low), len(small)),
+    )
+    high = links.high.copy()
+    high[small] = 0.0
+    matrix = hstack([links.matrix, extra], format="csr")
+    wider = linked_cells.Links(matrix, links.low, high)
+    return wider, rest[small], np.full(len(small), float(minimum))
+
+
+def _rounded(value, rounding):
+    return rounding * np.rint(value / rounding) if rounding > 1 else value
+
+
+def _unrounded(lower, upper, shown, rounding):
+    """A rounded cell stands for what rounds to it."""
+    if rounding > 1:
+        lower = np.where(shown, np.maximum(lower - rounding / 2, 0), lower)
+        upper = np.where(shown, upper + rounding / 2, upper)
+    return lower, upper
+
+
+def _inwards(low, high):
+    """Counts are whole: the least and greatest whole numbers of a range."""
+    tolerance = 10 * linked_cells.TOLERANCE
+    return np.ceil(low - tolerance), np.floor(high + tolerance)
+
+
+def _published(table, state, spec):
+    hidden = state.hidden[: state.count]
+    lower, upper = (end[: state.count] for end in state.printed())
+    made = table.drop(columns=[spec.largest] if spec.largest else [])
+    return made.assign(
+        **{spec.value: np.where(hidden, np.nan, lower)},
+        lower=lower,
+        upper=upper,
+        status=np.where(hidden, HIDDEN, OBSERVED),
+    )
+
+
+def _log(cells, rule, state, spec, name):
+    lower, upper = state.printed()
+    hidden = np.flatnonzero(state.hidden[: state.count])
+    rows = [
+        (name, place, spec.value, rule[at], f"hidden as {lower[at]:g}-{upper[at]:g}")
+        for at, place in zip(hidden, _rows(cells.iloc[hidden]), strict=True)
+    ]
+    if spec.rounding > 1:
+        rows.append((name, "every other", spec.value, "rounding", f"to {spec.rounding}"))
+    return pd.DataFrame(rows, columns=LOG)
+
+
+def _rows(cells):
+    """Name cells by their keys."""
+    texts = [
+        column.dt.strftime("%Y-%m") if pd.api.types.is_datetime64_any_dtype(column) else column
+        for _, column in cells.items()
+    ]
+    return [", ".join(map(str, row)) for row in zip(*texts, strict=True)]
+
+
+def _row(cells, at):
+    return _rows(cells.iloc[[at]])[0]

@@ -1,0 +1,230 @@
+"""What makes delivered spells wrong, and how it is said.
+
+A message names file, column, number of spells and one row. It never shows what stands in a cell:
+in columns that were mixed up it could be somebody's identity.
+"""
+
+# ruff: noqa: PD003, PD004  expressions of Ibis, not of pandas
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.sources import register_engines
+from kokeilu_analysis.sources.register_counts import SERVICES, UNEMPLOYED
+from kokeilu_analysis.sources.register_spells import (
+    AGAIN,
+    CELLS,
+    KINDS,
+    REASONS,
+    STATUS,
+    read,
+    text_of,
+)
+
+OLDEST = 1900  # year of birth
+PLACE = ("file", "row")
+FILLED = (  # columns without an empty cell
+    *("person_id", "municipality", "start", "status", "target_group", "jobseeker_since"),
+    *("birth_year", "foreign_national", "sex", "disabled", "fund_member"),
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What makes a row wrong: `broken`, a condition."""
+
+    column: str
+    broken: object
+    found: str
+    expected: str
+    advice: str = None
+
+
+def check(delivery, municipalities, last_day):
+    """Refuse a delivery with a wrong row.
+
+    Parameters
+    ----------
+    delivery : Delivery
+    municipalities : iterable of str
+        Known codes.
+    last_day : Timestamp
+        Last day that the delivery covers.
+
+    Returns
+    -------
+    int
+        Number of spells.
+
+    Raises
+    ------
+    DataError
+        File, column, number of such rows in the delivery, and the first of them: the row of a
+        Parquet file counted from 1, the line of a CSV (the header is line 1). A table has no
+        order of rows.
+    """
+    for name, values in _lists(delivery.spells.columns, municipalities).items():
+        _refuse_unlisted(delivery, name, values)
+    rows = _refuse(delivery, _rules(delivery.spells.columns, last_day), _as_delivered)
+    if not rows:
+        raise DataError(delivery.name, "no spells", "at least one")
+    _refuse(delivery, _person_rules(), _by_person)
+    return rows
+
+
+def _lists(columns, municipalities):
+    """Return the values that columns of text can have."""
+    lists = {"municipality": sorted(municipalities), "status": STATUS, "sex": ("man", "woman")}
+    lists |= {"service": SERVICES, "end_reason": REASONS}
+    return {name: values for name, values in lists.items() if name in columns}
+
+
+def _refuse_unlisted(delivery, name, values):
+    """Refuse a column with a value that is not in its list; few values are cheaper to compare."""
+    from ibis import _
+
+    with _said_safely(delivery):
+        found = delivery.spells.select(name).distinct().to_pandas()[name].dropna()
+    unlisted = sorted(set(found) - set(values))
+    if unlisted:
+        expected, advice = f"one of {', '.join(values)}", None
+        if name == "municipality":
+            expected = "a code of the municipal division of 2021"
+            advice = "Leave out people whose municipality is not known, and say how many they are."
+        rule = Rule(name, _[name].isin(unlisted), "with another value", expected, advice)
+        _refuse(delivery, [rule], _as_delivered)
+
+
+def _rules(columns, last_day):
+    """Return the rules on single rows, the most basic first."""
+    import ibis
+    from ibis import _
+
+    rules = []
+    for name in columns:
+        if KINDS.get(name) in CELLS and text_of(name) in columns:
+            form, wanted, _type = CELLS[KINDS[name]]
+            text = _[text_of(name)]
+            broken = text.notnull() & (~text.re_search(form) | _[name].isnull())
+            rules.append(Rule(name, broken, "with another form", wanted))
+    unemployed = _.status.isin(UNEMPLOYED)
+    for name in FILLED:
+        rules.append(Rule(name, _[name].isnull(), "with an empty cell", "a value"))
+    for name, where in (("unemployed_since", True), ("end_reason", _.end.notnull())):
+        broken = unemployed & _[name].isnull() & where
+        expected = "a value for everybody unemployed" + ("" if where is True else " that has ended")
+        rules.append(Rule(name, broken, "with an empty cell", expected))
+    broken = unemployed & _.service.notnull()
+    expected = "a service only for those who do not count as unemployed"
+    rules.append(Rule("service", broken, "with status 02 or 03 and a service", expected))
+    broken = _.end.isnull() & _.end_reason.notnull()
+    rules.append(Rule("end_reason", broken, "with a reason but no end", "both or neither"))
+    broken = ~_.birth_year.between(OLDEST, last_day.year)
+    expected = f"a year from {OLDEST} to {last_day.year}"
+    rules.append(Rule("birth_year", broken, "with another year of birth", expected))
+    broken = _.end < _.start
+    rules.append(Rule("end", broken, "that end before they begin", "an end not before the start"))
+    data_end = ibis.date(f"{last_day:%Y-%m-%d}")
+    until, advice = f"a day up to {last_day:%Y-%m-%d}", "See last_day of [registers] in study.toml."
+    for name in ("end", "start"):
+        rules.append(Rule(name, _[name] > data_end, "after the data end", until, advice))
+    for name in ("unemployed_since", "jobseeker_since"):
+        rules.append(Rule(name, _[name] > _.start, "later than the start", "a day up to the start"))
+    for name in ("plan_made", "plan_updated", "interview"):
+        broken = _[name] > ibis.coalesce(_.end, data_end)
+        found = "after the spell's end, or after the data end where it is open"
+        rules.append(Rule(name, broken, found, until))
+    broken = (_.plan_updated < _.plan_made) | (_.plan_updated.notnull() & _.plan_made.isnull())
+    found = "with an update before a plan or without one"
+    rules.append(Rule("plan_updated", broken, found, "a day not before plan_made"))
+    return [rule for rule in rules if rule.column in columns]
+
+
+def _person_rules():
+    """Return the rules on two spells of one person; they hold for the later one."""
+    from ibis import _
+
+    twice, before = _.start == _.start_before, _.start > _.start_before
+    advice = "One day of a person belongs to one spell: end the earlier one the day before."
+    return [
+        Rule("start", twice, "of a person with another spell from the same day", "each spell once"),
+        Rule(
+            "start",
+            before & (_.end_before.isnull() | (_.start <= _.end_before)),
+            "that begin before the person's earlier spell has ended",
+            "spells one after the other",
+            advice,
+        ),
+    ]
+
+
+def _as_delivered(spells):
+    return spells
+
+
+def _by_person(spells):
+    """Add start and end of the same person's spell before."""
+    import ibis
+    from ibis import _
+
+    window = ibis.window(group_by="person_id", order_by=["start", "end"])
+    kept = [name for name in ("person_id", "start", "end", *PLACE) if name in spells.columns]
+    return spells.select(*kept).mutate(
+        start_before=_.start.lag().over(window), end_before=_.end.lag().over(window)
+    )
+
+
+def _refuse(delivery, rules, shape):
+    """Raise for the first rule that some row breaks; return the number of rows."""
+    from ibis import _
+
+    with _said_safely(delivery):
+        table = shape(delivery.spells)
+        # one condition for all rules is far cheaper than a count for each of them
+        wrong = table.filter(reduce(or_, (rule.broken for rule in rules)))
+        if not wrong.count().to_pandas():
+            return int(delivery.spells.count().to_pandas())
+        counts = {f"n{i}": _.count(where=rule.broken) for i, rule in enumerate(rules)}
+        found = wrong.aggregate(**counts).to_pandas().iloc[0]
+        number = next(i for i in range(len(rules)) if found[f"n{i}"])
+        rule, count = rules[number], int(found[f"n{number}"])
+        file, row = _first(delivery, rule, shape)
+    said = f"{count:,} {'spell' if count == 1 else 'spells'} {rule.found}"
+    raise DataError(file, said, rule.expected, row, rule.column, rule.advice)
+
+
+def _first(delivery, rule, shape):
+    """Return file and row of the first spell that breaks a rule."""
+    import ibis
+
+    if not delivery.files:
+        return delivery.name, None
+    with register_engines.connected() as engine:
+        engine.raw_sql("SET preserve_insertion_order = true")  # rows are numbered as they come
+        parts = []
+        for number, file in enumerate(delivery.files):
+            part = read(engine, [file]).mutate(file=ibis.literal(number, "int32"))
+            parts.append(part.mutate(row=ibis.row_number().cast("int64")))
+        rows = shape(ibis.union(*parts) if len(parts) > 1 else parts[0])
+        rows = rows.filter(rule.broken).order_by(list(PLACE)).limit(1)
+        number, row = rows.select(*PLACE).to_pandas().iloc[0]
+    file = delivery.files[number]
+    return file.name, int(row) + (2 if file.suffix == ".csv" else 1)
+
+
+@contextmanager
+def _said_safely(delivery):
+    """Turn an engine's message, which may quote a person's row, into one that does not."""
+    try:
+        yield
+    except KokeiluError:
+        raise
+    except Exception as error:  # every engine has errors of its own
+        line = re.search(r"Line: (\d+)", str(error))
+        at = line and int(line[1])
+        said = f"rows that cannot be read ({type(error).__name__})"
+        raise DataError(delivery.name, said, "well-formed rows", at, advice=AGAIN) from None
