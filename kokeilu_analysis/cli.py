@@ -158,6 +158,27 @@ def _parser():
         nargs="*",
         help="a figure (F3), a number (estimate), a result table or its line (03_did.csv:6)",
     )
+    register = commands.add_parser("registers", help="person-level spells (docs/registers.md)")
+    actions = register.add_subparsers(required=True, metavar="ACTION")
+    sub = actions.add_parser(
+        "check",
+        help="check a delivery of spells and name its first fault by file, column and row",
+        description="Checks spells without counting them. `kokeilu build` checks and counts those "
+        "that [registers] in study.toml names, and puts the counts into the panel.",
+    )
+    sub.add_argument("source", metavar="SOURCE", help="a folder, or an engine's address#table")
+    sub.set_defaults(run=_registers_check)
+    sub = actions.add_parser(
+        "simulate",
+        help="write simulated spells of any number, and the backlog planted in them",
+        description="Writes simulated spells to try the reading of registers with. Nobody in them "
+        "is real; file names and the panel made from them say that they are simulated.",
+    )
+    sub.add_argument("folder", metavar="DIR", help="an empty folder, or one to make")
+    rows = {"type": _from(1), "default": 1_000_000, "metavar": "N", "help": "spells (1000000)"}
+    sub.add_argument("--rows", **rows)
+    sub.add_argument("--seed", type=_from(0), default=1, metavar="S", help="a whole number (1)")
+    sub.set_defaults(run=_registers_simulate)
     survey = commands.add_parser("survey", help="the form to municipalities and their returns")
     actions = survey.add_subparsers(required=True, metavar="ACTION")
     sub = actions.add_parser(
@@ -295,6 +316,20 @@ def _check(options):
             print(f"{name}: {len(said) - SHOWN} more faults")
     if wrong:
         raise KokeiluError(f"{wrong} of {len(report)} files are not as described.")
+
+
+def _registers_check(options):
+    from kokeilu_analysis import run_registers
+
+    print(f"{run_registers.check(options.source):,} spells, all right.")
+
+
+def _registers_simulate(options):
+    from kokeilu_analysis import run, run_registers
+
+    progress = run.Progress()
+    count = run_registers.simulate(progress, options.folder, options.rows, options.seed)
+    print(f"{count:,} simulated spells in {paths.shown(options.folder)}/")
 
 
 def _survey_template(options):

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from kokeilu_analysis import paths, release, store
+from kokeilu_analysis import paths, release, run_registers, store
 from kokeilu_analysis.errors import DataError
 
 
@@ -51,7 +51,7 @@ def import_snapshots(folder, allow_unlisted=False):
     from kokeilu_analysis.sources import fetched, panel
 
     built, used = _built(folder, allow_unlisted)
-    folder = Path(folder)
+    built, folder = run_registers.put_in(built), Path(folder)
     states = [e for e in fetched.entries(folder) if e["path"] in used]
     if states:
         fetched.add(paths.SNAPSHOTS, states)
@@ -77,15 +77,27 @@ def build(allow_unlisted=False):
     str
         What was done, in words.
     """
-    from kokeilu_analysis.sources import datapackage, panel
+    from kokeilu_analysis.methods import design
+    from kokeilu_analysis.sources import datapackage, panel, registers
 
+    said, registered = "", bool(design.load().registers["source"])
     # what a file manager leaves is no snapshot, nor is what `kokeilu fetch` keeps for itself
     names = [p.name for p in paths.SNAPSHOTS.glob("[!.]*") if p.is_file()]
     if set(names) - {datapackage.DESCRIPTOR}:
         built, _ = _built(paths.SNAPSHOTS, allow_unlisted)
+        said = paths.shown(paths.SNAPSHOTS)
+    elif registered:
+        built, said = panel.load(folder=paths.PROCESSED), paths.shown(paths.PANEL)
+    if said:
+        built = run_registers.put_in(built)
         panel.write(built, paths.PROCESSED)
-        return f"panel built from {paths.shown(paths.SNAPSHOTS)}: {len(built):,} cells"
+        said += " and registers" if registered else ""
+        return f"panel built from {said}: {len(built):,} cells"
     datapackage.verify(paths.PROCESSED, "panel")
+    if registers.built():
+        file, advice = paths.shown(paths.PANEL), "Restore data/processed from the repository."
+        expected = "open data, as study.toml says"
+        raise DataError(file, "counts from registers", expected, advice=advice)
     return "no snapshots here: the committed panel is used, its checksum is right"
 
 

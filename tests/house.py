@@ -23,7 +23,7 @@ BASE = "ground"  # what everything may use; its arrows would only hide the other
 GROUPS = {
     "commands": ("top", "the command line", "cli"),
     "steps": ("top", "the steps in their order; notebooks run", "run run_* notebooks"),
-    "notebooks": ("story", "the story; defines no function", "[0-9]*"),
+    "the story": ("story", "six notebooks; they define no function", "[0-9]*"),
     "trace": ("top", "where a printed number comes from", "trace trace.*"),
     "release": ("top", "protects, audits and lets out a register panel", "release"),
     "documents": (
@@ -85,7 +85,7 @@ GROUPS = {
     "suppression": (
         "methods",
         "small cells hidden, and the attack on it",
-        "methods.suppression methods.linked_*",
+        "methods.suppression methods.complementary methods.linked_*",
     ),
     "frames": (
         "methods",
@@ -98,39 +98,49 @@ GROUPS = {
         "StatFin asked, answers kept",
         "sources.pxweb sources.answers sources.fetch sources.fetched",
     ),
+    "facts": ("sources", "who, when, and what was said of the backlog", "sources.facts"),
+    "registers": ("sources", "spells of persons become counts", "sources.register*"),
+    "returns": ("sources", "the form to municipalities, and what came back", "sources.survey*"),
     "statistics": (
         "sources",
         "snapshots and states become one panel",
         "sources.statfin sources.jsonstat sources.panel sources.revisions",
     ),
-    "returns": ("sources", "the form to municipalities, and what came back", "sources.survey*"),
-    "registers": ("sources", "spells of persons become counts", "sources.register*"),
-    "facts": (
+    "tables": (
         "sources",
-        "tables by their description and contract",
-        "sources.facts sources.datapackage sources.contracts",
+        "files read by their description and contract",
+        "sources.datapackage sources.contracts",
     ),
-    BASE: ("base", "paths, files, errors, result tables", "errors paths store results made"),
+    BASE: (
+        "base",
+        "paths, files, errors, result tables",
+        "__init__ errors paths store results made",
+    ),
+}
+BACK = {  # imports against the flow, all inside a function, with their reason; the fewer the better
+    ("sources.contracts", "sources.facts"): "the check of everything asks whether the facts agree",
 }
 FLOORS = {  # in the order of reading; `base` is in the table alone
     "story": "notebooks",
-    "top": "commands",
-    "report": "report: words and pictures over result rows",
-    "methods": "methods: pure functions, frames in, frames out",
-    "sources": "sources: what came in",
+    "top": "what brings them together",
+    "report": "report",
+    "methods": "methods",
+    "sources": "sources",
 }
 
 
+@cache
 def imports(code, module=""):
     """Dotted names that code imports, wherever in it; relative ones are resolved from `module`."""
-    parts = module.split(".")
+    parts, found = module.split("."), []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(parts[: len(parts) - node.level]) if node.level else ""
             name = ".".join(filter(None, [base, node.module]))
-            yield from (f"{name}.{alias.name}" for alias in node.names)
+            found += [f"{name}.{alias.name}" for alias in node.names]
+    return found
 
 
 @cache
@@ -188,7 +198,8 @@ def arrows():
     for name, text in code().items():
         for target in used(name, text, known):
             for group in homes(name):
-                found[group] |= set(homes(target)) - {group}
+                if (name, target) not in BACK:
+                    found[group] |= set(homes(target)) - {group}
     return found
 
 
@@ -237,6 +248,8 @@ def drawing():
         names = ", ".join(f"`{name}`" for name in short(inside[group]))
         uses = ", ".join(other for other in GROUPS if other in graph[group]) or "–"
         lines.append(f"| {group} | {purpose} | {names} | {uses} |")
+    for (name, target), why in BACK.items():
+        lines += ["", f"Against the flow, inside a function: `{name}` uses `{target}` ({why})."]
     return "\n".join(lines)
 
 

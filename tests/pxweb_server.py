@@ -53,6 +53,11 @@ class Table:
     def codes(self):
         return dict(zip(self.names, (self.areas, self.months, self.measures), strict=True))
 
+    def renamed(self, axis, code):
+        """Return the table with another first code of an axis."""
+        name = ("areas", "months", "measures")[axis]
+        return replace(self, **{name: (code, *getattr(self, name)[1:])})
+
     def without(self, axis, *codes):
         """Return the table without some codes of an axis (0 areas, 1 months, 2 measures)."""
         listed = (self.areas, self.months, self.measures)

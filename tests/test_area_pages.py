@@ -155,7 +155,7 @@ def test_a_changed_number_changes_the_page(tables):
     row = effects["area_id"] == "KK09"
     effects.loc[row, ["estimate", "ci_low", "ci_high"]] = -3.3, -4.4, -2.2
     results.write("04_area_effects", effects, tables)
-    values = area_pages._values("fi", tables)[1]["KK09"]
+    values = area_pages.area_values("fi", tables)[1]["KK09"]
     assert values["verdict"] == "lower" and values["estimate"] == -3.3
 
 
@@ -164,7 +164,7 @@ def test_returns_are_counted(tables, answered, case):
     profiles = results.read("area_profiles", tables)
     profiles.loc[profiles["area_id"] == "KK09", "municipalities_answered"] = answered
     results.write("area_profiles", profiles, tables)
-    assert area_pages._values("fi", tables)[1]["KK09"]["answered"] == case
+    assert area_pages.area_values("fi", tables)[1]["KK09"]["answered"] == case
 
 
 def test_what_comes_from_outside_is_never_markup(made, tables):
@@ -172,7 +172,7 @@ def test_what_comes_from_outside_is_never_markup(made, tables):
     bounds = results.read("02_area_bounds", tables)
     bounds.loc[bounds["area_id"] == "KK08", "area_name_fi"] = odd
     results.write("02_area_bounds", bounds, tables)
-    values = area_pages._values("fi", tables)[1]["KK08"]
+    values = area_pages.area_values("fi", tables)[1]["KK08"]
     chart = blocks(made["fi"][1]["KK08"], "figure")[0]
     parts = area_pages._page(area_pages.texts("fi"), values, chart, "fi", level=1)
     page = typeset.document("fi", values["name"], "", "", "", parts)

@@ -62,6 +62,8 @@ def test_holds_the_files_of_its_language_as_they_were_exported(opened, exported,
         assert (path.name in names) == (not of_others and not alien), path.name
         if path.name in names:
             assert opened[lang].read(names[path.name]) == path.read_bytes()
+    licence = (paths.ROOT / "data" / "LICENSE").read_bytes()
+    assert opened[lang].read(names["LICENSE.txt"]) == licence
     for table in TABLES:
         assert (
             opened[lang].read(names[f"{table}.csv"])

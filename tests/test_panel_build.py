@@ -338,3 +338,21 @@ def test_known_parts_add_up_to_a_known_count():
 def test_a_part_that_is_not_there_is_named():
     with pytest.raises(DataError, match="no measure absent"):
         panel.combine(_cells(a=(3.0, 3.0, 3.0)), "both", ["a", "absent"])
+
+
+def test_rates_end_where_municipalities_merge_since_the_groups_are_no_longer_the_same():
+    months = pd.to_datetime(["2024-12-01", "2025-01-01"])
+    rows = pd.DataFrame(
+        {
+            "municipality": ["507", "507", "588", "588"],
+            "month": [*months, *months],
+            "measure": "unemployed",
+            "value": [200.0, 260.0, 50.0, np.nan],
+            "lower": [200.0, 260.0, 50.0, np.nan],
+            "upper": [200.0, 260.0, 50.0, np.nan],
+            "status": ["observed", "observed", "observed", "merged"],
+        }
+    )
+    found = panel.rates(rows, "unemployed", pd.Series({"507": 2000.0, "588": 500.0}))
+    assert found["month"].unique().tolist() == [months[0]]
+    assert found["value"].tolist() == [10.0, 10.0]

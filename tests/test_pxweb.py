@@ -178,10 +178,12 @@ def test_without_the_servers_date_a_date_is_read_by_the_clock_here():
 
 def test_a_server_that_wants_a_long_rest_is_left_alone(server, monkeypatch):
     monkeypatch.setattr(pxweb, "LONGEST_WAIT", 2.0)
-    always(server, "429 seconds")
-    clock = px.FakeTime()
-    assert "wants 3 s of rest" in failure(server, time=clock)
-    assert clock.slept == [] and server.asked("data") == 1
+    for kind, asked in (("data", 4), ("config", 1)):
+        server.log = []
+        always(server, "429 seconds", kind)
+        clock = px.FakeTime()
+        assert "wants 3 s of rest" in failure(server, time=clock)
+        assert clock.slept == [] and len(server.log) == asked
 
 
 @pytest.mark.parametrize("calls", [1, 3, 7])
@@ -295,6 +297,11 @@ def test_a_variable_without_a_role_is_named():
         said = failure(server)
     assert "found variables Alue, timeperiod_m, contentscode" in said
     assert "expected one that holds measures (TYOTTOMATLOPUSSA" in said
+
+
+def test_time_that_is_not_counted_in_months_is_named():
+    with px.PxWebServer(small_table().renamed(1, "2021Q1")) as server:
+        assert "found 2021Q1 in timeperiod_m, expected months like 2021M03" in failure(server)
 
 
 def test_a_further_variable_is_left_to_its_total_or_refused(right):
@@ -434,6 +441,16 @@ def test_a_saved_answer_that_is_not_whole_is_asked_again(server, right, tmp_path
         server.log = []
         assert fetched(server, tmp_path) == right
         assert server.asked("data") == 1
+
+
+def test_a_saved_answer_with_one_figure_changed_is_asked_again(server, right, tmp_path):
+    fetched(server, tmp_path)
+    victim = sorted(tmp_path.glob("data_*.answer"))[0]
+    said = json.loads(victim.read_bytes())
+    said["value"][0] = 4711
+    victim.write_text(json.dumps(said))
+    server.log = []
+    assert fetched(server, tmp_path) == right and server.asked("data") == 1
 
 
 def test_a_saved_answer_of_an_older_state_is_not_used(server, tmp_path):

@@ -146,6 +146,7 @@ def test_public_functions_have_docstrings():
 
 def test_slow_libraries_are_imported_where_they_are_used():
     slow = {"statsmodels", "seaborn", "pyfixest", "openpyxl", "matplotlib", "scipy", "nbclient"}
+    slow |= {"httpx", "tenacity", "ibis", "duckdb", "pandera"}
     for module in MODULES:
         for node in ast.parse(module.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Import):

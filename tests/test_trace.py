@@ -249,6 +249,12 @@ def test_statements_behind_a_name(code, wanted, needed):
     assert [ast.unparse(line.node) for line in slices.behind(lines, wanted)] == needed
 
 
+def test_a_table_whose_name_is_computed_is_an_error_that_says_so():
+    lines = [slices.Statement(node) for node in ast.parse("results.write(f'{a}', b)").body]
+    with pytest.raises(KokeiluError, match="only if it stands in the call; found f'{a}'"):
+        writers._written(lines, paths.NOTEBOOKS / "x.ipynb", {"results": results})
+
+
 # --- names and words --------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ BACKLOG = (
     "replies_grid",
 )
 LAG = ("debt_share", "capacity_lost", "exposure_step", "error_sd", "heap", "tilts", "trend_breaks")
+REGISTERS = ("source", "last_day", "plan_days")
 OPTIONS = ("neighbours", "exact", "level_matters", "covariates")  # of the estimators of a check
 ESTIMATORS = ("did", "matched", "doubly_robust")
 VARIANT = ("threat", "keep", "weights", "baseline", "post", "treated", "estimator", "matched_on")
@@ -77,6 +78,7 @@ class Design:
     curve: "Curve"
     peers: tuple
     distances: dict
+    registers: dict
 
 
 @dataclass(frozen=True)
@@ -161,13 +163,20 @@ def load(path=paths.STUDY):
         except (KeyError, TypeError) as error:
             raise DataError(name, "nothing", "a value", row=f"[{section}]", column=key) from error
 
-    def month(section, key, text):
+    def month(section, key, text, form="%Y-%m", such='a month such as "2021-03"'):
         try:
-            return pd.Timestamp(datetime.strptime(text, "%Y-%m"))
+            return pd.Timestamp(datetime.strptime(text, form))
         except (ValueError, TypeError) as error:
-            raise DataError(
-                name, repr(text), 'a month such as "2021-03"', row=f"[{section}]", column=key
-            ) from error
+            raise DataError(name, repr(text), such, row=f"[{section}]", column=key) from error
+
+    def registers():
+        source, last, days = (get("registers", key) for key in REGISTERS)
+        if not isinstance(source, str):
+            raise DataError(name, repr(source), "a folder or an address", "[registers]", "source")
+        if whole_number("registers", "plan_days", "a number of days above 0") < 1:
+            raise DataError(name, days, "a number of days above 0", "[registers]", "plan_days")
+        last = month("registers", "last_day", last, "%Y-%m-%d", 'a day such as "2025-01-31"')
+        return dict(zip(REGISTERS, (source, last, days), strict=True))
 
     def window(section, key, ends):
         if not isinstance(ends, list) or len(ends) != 2:
@@ -181,10 +190,10 @@ def load(path=paths.STUDY):
             )
         return Window(key, first, last)
 
-    def whole_number(section, key):
+    def whole_number(section, key, such="a year such as 2019"):
         value = get(section, key)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise DataError(name, repr(value), "a year such as 2019", f"[{section}]", key)
+            raise DataError(name, repr(value), such, f"[{section}]", key)
         return value
 
     windows = {k: window("windows", k, v) for k, v in raw.get("windows", {}).items()}
@@ -301,4 +310,5 @@ def load(path=paths.STUDY):
         curve=curve,
         peers=tuple(get("peers", "shares")),
         distances={key: get("distances", key) for key in ("near", "commuting")},
+        registers=registers(),
     )

@@ -130,16 +130,16 @@ def _members(sums, within):
 def _flow(cells, flow, what, month):
     """Return the links of one stock with its flows, where all four cells are in the table."""
     stock, inflow, outflow = flow
-    others = _others(list(cells.columns), what)
-    months = cells[month].drop_duplicates().sort_values()
-    follows = dict(zip(months, months.shift(-1), strict=True))
+    months = cells[month].drop_duplicates().sort_values().reset_index(drop=True)
     if pd.api.types.is_datetime64_any_dtype(months):
-        step = pd.DateOffset(months=1)
-        follows = {m: later for m, later in follows.items() if m + step == later}
-    at = cells.rename_axis("cell").reset_index()
-    before = at[at[what] == stock]
-    before = before.assign(**{month: before[month].map(follows)}).dropna(subset=[month])
-    found = before[[*others, "cell"]]
+        number = months.dt.year * 12 + months.dt.month  # a month that is not there is a gap
+    else:
+        number = months.rank(method="dense")
+    number = dict(zip(months, number.astype(int), strict=True))
+    at = cells.rename_axis("cell").reset_index().assign(**{month: cells[month].map(number)})
+    others = _others(list(cells.columns), what)
+    found = at.loc[at[what] == stock, [*others, "cell"]]
+    found = found.assign(**{month: found[month] + 1})
     for name, sign in ((stock, 1), (inflow, -1), (outflow, 1)):
         part = at.loc[at[what] == name, [*others, "cell"]]
         found = found.merge(part.rename(columns={"cell": (name, sign)}), on=others)

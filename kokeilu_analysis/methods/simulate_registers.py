@@ -29,7 +29,7 @@ NEVER = np.iinfo(np.int32).max // 2  # a day that no register reaches
 SPELLS_A_PERSON = 4.0
 
 
-def spells(rows, seed, places, first, last, start, plan_months=3, block=500_000):
+def spells(rows, seed, places, first, last, start, plan_days=92, block=500_000):
     """Yield blocks of simulated spells and what is true of each at the start of the trial.
 
     Parameters
@@ -47,8 +47,8 @@ def spells(rows, seed, places, first, last, start, plan_months=3, block=500_000)
         are in it if they last into it.
     start : date-like
         Day on which the planted backlog holds, such as the last count day before the trial.
-    plan_months : int
-        Months after which a plan is out of date.
+    plan_days : int
+        Days after which a plan that was not updated is out of date.
     block : int
         About so many spells a block.
 
@@ -81,7 +81,7 @@ def spells(rows, seed, places, first, last, start, plan_months=3, block=500_000)
         rng = np.random.default_rng([seed, number])
         wanted = min(block, rows - done)
         persons = max(int(wanted / SPELLS_A_PERSON), 20)
-        frame, truth = _block(rng, persons, people, places, *span, plan_months)
+        frame, truth = _block(rng, persons, people, places, *span, plan_days)
         done, number, people = done + len(frame), number + 1, people + persons
         yield frame, truth
 
@@ -90,7 +90,7 @@ def _day(moment):
     return int((pd.Timestamp(moment) - pd.Timestamp(0)).days)
 
 
-def _block(rng, persons, offset, places, first, last, start, plan_months):
+def _block(rng, persons, offset, places, first, last, start, plan_days):
     """Draw whole persons; days are whole numbers from 1.1.1970 until the frame is made."""
     chain = _chains(rng, persons, first, last)
     place = _places(rng, chain, places)
@@ -109,7 +109,7 @@ def _block(rng, persons, offset, places, first, last, start, plan_months):
     frame["end_reason"] = _reasons(rng, frame, follows, unemployed, last)
     _persons(rng, frame, persons)
     _plans(rng, frame, np.cumsum(~follows) - 1, last)
-    truth = _plant(rng, frame, np.cumsum(~follows) - 1, places, start, last, plan_months)
+    truth = _plant(rng, frame, np.cumsum(~follows) - 1, places, start, plan_days)
     frame["interview"] = _within(rng, frame, last, 0.5)
     return _finished(frame, offset, places, last), truth
 
@@ -186,7 +186,7 @@ def _plans(rng, frame, search, last):
     frame["plan_updated"] = _within(rng, frame, last, 0.35)
 
 
-def _plant(rng, frame, search, places, start, last, plan_months):
+def _plant(rng, frame, search, places, start, plan_days):
     """Set the plans of the target group's jobseekers on the day `start`; return what is true."""
     there = (frame["start"] <= start) & (frame["end"] >= start) & frame["target_group"]
     at = np.flatnonzero(there)
@@ -197,17 +197,21 @@ def _plant(rng, frame, search, places, start, last, plan_months):
     never = owed // 2
     rank = np.arange(len(at)) - (np.cumsum(customers) - customers)[place]
     none, old = rank < never[place], (rank >= never[place]) & (rank < owed[place])
-    # No stretch of n months is longer than 31 n or shorter than 28 n days.
-    long_ago = start - 31 * plan_months - rng.integers(0, 400, len(at))
-    lately = start - rng.integers(0, 28 * plan_months, len(at))
+    long_ago = start - plan_days - rng.integers(0, 400, len(at))
+    lately = start - rng.integers(0, plan_days, len(at))
     later = frame["end"].to_numpy()[at] + 1 + rng.integers(0, 90, len(at))
     made = frame["plan_made"].to_numpy().copy()
-    by_search = dict(zip(search[at], np.where(none, later, np.where(old, long_ago, lately))))
-    planted = pd.Series(search).map(by_search)
-    made = np.where(planted.notna(), planted.fillna(0), made).astype(int)
-    position = pd.Series(search).map(dict(zip(search[at], at))).fillna(-1).to_numpy()
+    searches = int(search[-1]) + 1
+    planted, position = np.full(searches, -1), np.full(searches, -1)
+    planted[search[at]] = np.where(none, later, np.where(old, long_ago, lately))
+    position[search[at]] = at  # a person has one spell on a day, so a search has at most one
+    planted, position = planted[search], position[search]
+    made = np.where(position >= 0, planted, made)
     frame["plan_made"] = made
-    frame.loc[np.arange(len(frame)) <= position, "plan_updated"] = NEVER
+    up_to_it = np.arange(len(frame)) <= position
+    updated = frame["plan_updated"].where(~up_to_it & (frame["plan_updated"] >= made), NEVER)
+    newest = updated.where(updated < NEVER, -1).groupby(search).cummax()
+    frame["plan_updated"] = newest.where(newest >= 0, NEVER)  # known in later spells as well
     return pd.DataFrame(
         {
             "municipality": places["municipality"].to_numpy(),
@@ -223,13 +227,12 @@ def _finished(frame, offset, places, last):
     """Leave out what the register does not know yet, and turn days into dates."""
     shown = np.minimum(frame["end"], last)
     made = frame["plan_made"].where(frame["plan_made"] <= shown, NEVER)
-    # an update is known from the spell it falls in on; before a plan there is nothing to update
-    updated = frame["plan_updated"].where(frame["plan_updated"] >= made, NEVER)
+    updated = frame["plan_updated"].where(made < NEVER, NEVER)
     dates = {
         "start": frame["start"],
         "end": frame["end"].where(frame["end"] <= last, NEVER),
         "plan_made": made,
-        "plan_updated": updated.where(made < NEVER, NEVER),
+        "plan_updated": updated,
         "interview": frame["interview"],
         "unemployed_since": frame["unemployed_since"],
         "jobseeker_since": frame["jobseeker_since"],

@@ -4,7 +4,7 @@ Primary: a count of 1 to ``minimum - 1``, a cell that few contributors dominate,
 two published ones give away by their difference. Complementary: the cheapest further cells, until
 no hidden cell can be worked out to within the threshold from everything that is published. The
 audit is exact (`linked_cells.ranges`), the choice of cells a heuristic: what it gives is safe, not
-always the least. See Hundepool et al. (2012), Statistical Disclosure Control, chapter 4.
+always the least. See Hundepool et al. (2012), Statistical Disclosure Control, chapters 4-5.
 
 A hidden cell is published as an interval on a fixed grid, twice the threshold wide, so that the
 interval says nothing of where in it the count lies. Zeros are shown: that nobody is there is no
@@ -17,12 +17,10 @@ import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import linked_cells
+from kokeilu_analysis.methods import complementary, linked_cells
 
 OBSERVED, HIDDEN = "observed", "hidden"
 LOG = ["table", "row", "column", "rule", "action"]
-DEPTHS = (3, 6, 10**6)  # how far from a cell, in links, others are looked for to hide with it
-ROUNDS = 60
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,9 @@ def protect(table, spec, name="table"):
     count = len(value)
     fixed = table[spec.fixed].to_numpy(bool) if spec.fixed else np.zeros(count, dtype=bool)
     hidden = np.r_[rule != "", np.zeros(len(rest), dtype=bool)]
-    state = _State(links, np.r_[value, rest], np.r_[need, rest_need], hidden, fixed, spec.rounding)
+    state = complementary.Hiding(
+        links, np.r_[value, rest], np.r_[need, rest_need], hidden, fixed, spec.rounding
+    )
     state.close()
     rule[state.hidden[:count] & (rule == "")] = "complementary"
     return _published(table, state, spec), _log(cells, rule, state, spec, name)
@@ -156,11 +156,11 @@ def attack(table, spec, known=None):
     rows = rows[rows["status"].isin([OBSERVED, HIDDEN])].reset_index(drop=True)
     hidden = (rows["status"] == HIDDEN).to_numpy()
     lower, upper = (rows[c].to_numpy(float).copy() for c in ("lower", "upper"))
-    lower, upper = _unrounded(lower, upper, ~hidden, spec.rounding)
+    lower, upper = complementary.unrounded(lower, upper, ~hidden, spec.rounding)
     links = linked_cells.build(rows[list(spec.keys)], spec.sums, spec.within, spec.flows)
     wrong = linked_cells.broken(links, lower, upper)
     low, high = linked_cells.ranges(links.where(~wrong), lower, upper)
-    low, high = _inwards(low, high)
+    low, high = complementary.inwards(low, high)
     found = rows.loc[hidden, list(spec.keys)].assign(
         lower=lower[hidden], upper=upper[hidden], attack_low=low[hidden], attack_high=high[hidden]
     )
@@ -192,8 +192,9 @@ def cover(table, hidden, value="value"):
     Examples
     --------
     >>> table = pd.DataFrame({"value": [37.0, 900.0], "lower": 0.0, "upper": 0.0, "status": ""})
-    >>> cover(table, np.array([True, False]))[["lower", "upper", "status"]].iloc[0].tolist()
-    [0.0, 1024.0, 'hidden']
+    >>> made = cover(table, np.array([True, False]))
+    >>> made["value"].tolist(), made["upper"].tolist(), made["status"].tolist()
+    ([nan, 900.0], [1024.0, 0.0], ['hidden', ''])
     """
     top = 2.0 ** np.ceil(np.log2(table[value].max() + 1)) if len(table) else 0.0
     return table.assign(
@@ -233,142 +234,6 @@ def add_totals(table, column, groups, value="value"):
     totals = grouped.groupby(keys, as_index=False, observed=True)[value].sum()[list(table.columns)]
     links = [(total, list(rows.index)) for total, rows in groups.groupby(groups)]
     return totals, links
-
-
-class _State:
-    """Which cells are hidden, and behind which intervals, while cells are added."""
-
-    def __init__(self, links, value, need, hidden, fixed, rounding):
-        self.links, self.value, self.need, self.hidden = links, value, need, hidden
-        self.rounding = rounding
-        self.columns = links.matrix.tocsc()
-        self.count = len(fixed)  # cells; what comes after are differences, never published
-        self.step = 2.0 * need
-        # fewer cells rather than smaller ones, but of two the smaller; a zero tells nothing
-        self.cost = np.where(value == 0, np.inf, 1 + np.log10(np.maximum(value, 1)))
-        self.cost[: self.count][fixed] = np.inf
-        self.cost[self.count :] = np.inf
-        self.difference = np.arange(len(value)) >= self.count
-        self.everything = value.max(initial=0) + self.step.max(initial=0)
-
-    def printed(self, cells=slice(None)):
-        """Least and greatest of these cells as the table prints them."""
-        shown = _rounded(self.value[cells], self.rounding)
-        lower, upper = self._would(cells)
-        hidden = self.hidden[cells]
-        return np.where(hidden, lower, shown), np.where(hidden, upper, shown)
-
-    def _would(self, cells):
-        """Least and greatest of cells that are, or would be, hidden."""
-        value, step = self.value[cells], self.step[cells]
-        floor = np.floor(value / step) * step
-        return np.maximum(floor, value >= 1), floor + step
-
-    def known(self, cells=slice(None)):
-        """Least and greatest of these cells as a reader knows them before any link."""
-        lower, upper = _unrounded(*self.printed(cells), ~self.hidden[cells], self.rounding)
-        # nobody prints a difference: it lies between nothing and everything
-        difference = self.difference[cells]
-        return np.where(difference, 0, lower), np.where(difference, self.everything, upper)
-
-    def close(self):
-        """Add cells until no hidden cell and no small difference is known too well."""
-        for _ in range(ROUNDS):
-            lower, upper = self.known()
-            secret = self.hidden.copy()
-            secret[self.count :] = True
-            enough = np.where(secret, self.need + 2, -np.inf)  # whole numbers lie inwards
-            low, high = _inwards(*linked_cells.ranges(self.links, lower, upper, enough))
-            short = np.flatnonzero(secret & (high - low < self.need))
-            if not len(short):
-                return
-            for cell in short[np.argsort(self.value[short], kind="stable")]:
-                self._hide_around(cell)
-        raise KokeiluError("No suppression protects this table; publish fewer totals.")
-
-    def _hide_around(self, cell):
-        """Hide the cheapest cells through which `cell` can move by as much as it needs to."""
-        looked = 0
-        for depth in DEPTHS:
-            rows, cells = self._near(cell, depth)
-            if len(cells) == looked:
-                break  # there is no more to look at
-            looked = len(cells)
-            for way in (1, -1):
-                moved = self._moved(cell, way, rows, cells)
-                if moved is not None:
-                    self.hidden[moved] = True
-                    return
-        _, near = self._near(cell, DEPTHS[0])
-        self.step[near] *= 2  # hiding more does not help: coarser intervals are what is left
-
-    def _near(self, cell, depth):
-        """Return the cells within so many links of a cell, and all links that hold them."""
-        cells, rows = np.array([cell]), np.empty(0, dtype=int)
-        for _ in range(depth + 1):
-            more = np.unique(self.columns[:, cells].indices)
-            if len(more) == len(rows):
-                break
-            rows, inside = more, cells
-            cells = np.unique(np.r_[cells, self.links.matrix[rows].indices])
-        else:
-            cells = inside  # the outermost ones hang in links that are not looked at
-        return rows, cells
-
-    def _moved(self, cell, way, rows, cells):
-        """Return the cells to hide so that `cell` has room first in one way, then in the other.
-
-        None where the cells near by leave no room at all.
-        """
-        lower, upper = (float(end[0]) for end in self.known([cell]))
-        room = upper - self.value[cell] if way > 0 else self.value[cell] - lower
-        first = min(np.floor(room + linked_cells.TOLERANCE), self.need[cell])
-        found = []
-        for sign, size in ((way, first), (-way, self.need[cell] - first)):
-            if size > 0:
-                more = self._path(cell, sign * size, rows, cells, found)
-                if more is None:
-                    return None
-                found += more
-        return found
-
-    def _path(self, cell, size, rows, cells, taken):
-        """Return the cheapest published cells to hide so that `cell` may differ by `size`.
-
-        One linear programme: every cell moves within what is or would be known of it, the links
-        hold, and a published cell pays for each unit it moves (Kelly, Golden and Assad 1992,
-        Networks 22, 397-417, on two-way tables).
-        """
-        from scipy.optimize import Bounds, LinearConstraint, milp
-        from scipy.sparse import hstack
-
-        now, got = self.value[cells], np.isin(cells, taken)
-        may = ~self.hidden[cells] & np.isfinite(self.cost[cells]) & ~got
-        would = tuple(end - now for end in self._would(cells))
-        lower, upper = (
-            np.where(got, w, end - now) for w, end in zip(would, self.known(cells), strict=True)
-        )
-        at = cells == cell
-        lower[at] = upper[at] = size
-        matrix = self.links.matrix[rows]
-        held = matrix @ self.value
-        inner = matrix[:, cells]
-        paid = inner[:, may]
-        answer = milp(
-            np.r_[np.zeros(len(cells)), np.tile(self.cost[cells][may], 2)],
-            bounds=Bounds(
-                np.r_[lower, np.zeros(2 * may.sum())], np.r_[upper, would[1][may], -would[0][may]]
-            ),
-            constraints=LinearConstraint(
-                hstack([inner, paid, -paid], format="csr"),
-                self.links.low[rows] - held,
-                self.links.high[rows] - held,
-            ),
-        )
-        if answer.x is None:
-            return None
-        paid_for = answer.x[len(cells) :].reshape(2, -1).max(axis=0) > linked_cells.TOLERANCE
-        return cells[may][paid_for].tolist()
 
 
 def _values(table, spec, name):
@@ -417,24 +282,6 @@ def _with_rests(links, value, minimum):
     matrix = hstack([links.matrix, extra], format="csr")
     wider = linked_cells.Links(matrix, links.low, high)
     return wider, rest[small], np.full(len(small), float(minimum))
-
-
-def _rounded(value, rounding):
-    return rounding * np.rint(value / rounding) if rounding > 1 else value
-
-
-def _unrounded(lower, upper, shown, rounding):
-    """A rounded cell stands for what rounds to it."""
-    if rounding > 1:
-        lower = np.where(shown, np.maximum(lower - rounding / 2, 0), lower)
-        upper = np.where(shown, upper + rounding / 2, upper)
-    return lower, upper
-
-
-def _inwards(low, high):
-    """Counts are whole: the least and greatest whole numbers of a range."""
-    tolerance = 10 * linked_cells.TOLERANCE
-    return np.ceil(low - tolerance), np.floor(high + tolerance)
 
 
 def _published(table, state, spec):

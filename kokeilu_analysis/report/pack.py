@@ -1,7 +1,7 @@
 """The pack: memo, area pages, figures and data of one language in one file that explains itself.
 
-The same content gives the same bytes on every machine: order, dates, rights and the way of storing
-are fixed, and nothing is compressed, because compressed bytes depend on the version of zlib.
+The same content gives the same bytes: order, dates, rights and the way of storing are fixed, and
+nothing is compressed, because compressed bytes depend on the version of zlib.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from kokeilu_analysis import __version__, paths, results, store
 from kokeilu_analysis.errors import DataError
 from kokeilu_analysis.report import figures, memo, numbers, wording
 
-README, SUMS = "README.txt", "SHA256SUMS.txt"
+README, SUMS, LICENCE = "README.txt", "SHA256SUMS.txt", "LICENSE.txt"
 FORMS = ("{}_{}.svg", "{}_{}.png", "{}_{}_esitys.png", "{}.csv")  # of a figure, as exported
 RIGHTS = 0o100644 << 16  # a plain file that everyone may read
 UNIX = 3
@@ -52,6 +52,7 @@ def build(lang, tables, vintages, folder=paths.REPORTS, data=paths.RESULTS):
     """
     names = _names(lang, sorted(tables), data)
     found = {name: _exported(Path(folder) / path) for name, path in names.items()}
+    found[LICENCE] = (paths.RAW.parent / "LICENSE").read_bytes()
     found[README] = _readme(lang, found, sorted(vintages), data).encode("utf-8")
     found[SUMS] = sums(found).encode("utf-8")
     stamp = tuple(int(part) for part in max(vintages).split("-"))
@@ -109,6 +110,7 @@ def _readme(lang, files, vintages, data):
         "version": __version__,
         "vintages": wording.listed(shown, lang),
         "sums": SUMS,
+        "licence": LICENCE,
         "lang": lang,
         **{f"in_{key}": f"{name}/" for key, name in places.items()},
         **{f"n_{k}": sum(f.startswith(f"{v}/") for f in files) for k, v in places.items()},

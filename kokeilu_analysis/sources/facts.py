@@ -10,7 +10,7 @@ import pandas as pd
 
 from kokeilu_analysis import paths
 from kokeilu_analysis.errors import DataError
-from kokeilu_analysis.sources import datapackage
+from kokeilu_analysis.sources import datapackage, registers, survey_evidence
 
 AREAS, TRIAL, OTHER_MAINLAND, ALAND = 25, 118, 175, 16  # the official totals, 1.1.2021
 ALAND_REGION = "21"
@@ -179,7 +179,7 @@ def reference_effects(folder=paths.RAW):
 
 
 def evidence(reading=None, folder=paths.RAW):
-    """Return what was said about the backlog, one statement a row.
+    """Return what was said about the backlog, and what registers tell of it, a statement a row.
 
     Parameters
     ----------
@@ -212,6 +212,9 @@ def evidence(reading=None, folder=paths.RAW):
     file = _file(folder, "backlog_evidence")
     areas = datapackage.read(folder, "trial_areas").query("status == 'trial'")["area_id"]
     check_evidence(frame, areas.unique(), area_groups(folder)["group_id"].unique(), file)
+    if registers.built():  # what they tell stands beside what was said
+        observed = registers.observed(treatment(folder), survey_evidence.START)
+        frame = pd.concat([frame, observed.astype(frame.dtypes)], ignore_index=True)
     if reading is None:
         return frame
     wanted = [reading] if isinstance(reading, str) else list(reading)

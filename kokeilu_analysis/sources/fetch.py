@@ -342,6 +342,9 @@ def _roles(variables, known, table, span):
             said = f"no list of the values of {found[CUBE[1]]['code']}"
             raise DataError(table, said, "the months", advice="Say which: --from and --to.")
         codes[CUBE[1]] = _months(*span)
+    odd = [code for code in codes[CUBE[1]] if not re.fullmatch(MONTH_PATTERN, code)]
+    if odd:
+        raise DataError(table, f"{_some(odd)} in {found[CUBE[1]]['code']}", "months like 2021M03")
     return {role: found[role]["code"] for role in CUBE}, codes
 
 

@@ -166,13 +166,15 @@ def rates(panel, measure, denominator):
     -------
     DataFrame
         As the panel, `value`, `lower`, `upper` in per cent of the denominator, months that are
-        not published left out, and the denominator as column ``labour_force``.
+        not published left out, and the denominator as column ``labour_force``. A month after a
+        merger is left out for all: its municipalities are no longer those of the months before.
 
     Examples
     --------
     5 unemployed of a labour force of 200 are 2.5 per cent.
     """
     rows = panel[(panel["measure"] == measure) & (panel["status"] != NOT_YET)]
+    rows = rows[~rows["month"].isin(rows.loc[rows["status"] == MERGED, "month"])]
     unit = "municipality" if "municipality" in rows else "unit"
     force = rows[unit].map(denominator)
     if force.isna().any():

@@ -164,7 +164,7 @@ class Client:
             try:
                 answer = self._ask("config", f"{level}?config", jsonstat.parse)
             except FetchError as error:
-                if error.code is None:
+                if error.code in (None, 429):
                     raise
                 continue
             self.pace.limits = Limits.of(answer)
@@ -194,7 +194,7 @@ class Client:
         try:
             return self._ask("tables", self.base, read)
         except FetchError as error:
-            if error.code is None:
+            if error.code in (None, 429):
                 raise
             return {}
 

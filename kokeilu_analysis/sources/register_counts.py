@@ -66,7 +66,7 @@ def count_days(months):
     for month in months:
         holidays = {pd.Timestamp(easter(month.year)) + n * DAY for n in (-2, 1, 39)}
         day = month + pd.offsets.MonthEnd(0)
-        while day.dayofweek > 4 or day in holidays:
+        while day.day_of_week > 4 or day in holidays:
             day -= DAY
         days.append(day)
     return pd.DatetimeIndex(days)

@@ -171,8 +171,9 @@ def _by_person(spells):
     import ibis
     from ibis import _
 
-    window = ibis.window(group_by="person_id", order_by=["start", "end"])
-    kept = [name for name in ("person_id", "start", "end", *PLACE) if name in spells.columns]
+    place = [name for name in PLACE if name in spells.columns]
+    window = ibis.window(group_by="person_id", order_by=["start", "end", *place])
+    kept = ["person_id", "start", "end", *place]
     return spells.select(*kept).mutate(
         start_before=_.start.lag().over(window), end_before=_.end.lag().over(window)
     )

@@ -149,11 +149,22 @@ def read(engine, files):
                 raise DataError(file.name, said, "a Parquet file", advice=AGAIN) from None
             _check_columns(ibis.Schema.from_pyarrow(schema), file.name)
         return _typed(engine.read_parquet(names))
-    for file in files:
-        with open(file, encoding="utf-8", errors="replace", newline="") as lines:
-            _check_names(next(csv.reader(lines), []), file.name)
-    options = {"all_varchar": True} if engine.name == "duckdb" else {"inferSchema": False}
+    headers = {file.name: _header(file) for file in files}
+    first = headers[files[0].name]
+    for name, header in headers.items():
+        _check_names(header, name)
+        if header != first:
+            expected = f"those of {files[0].name} in their order"
+            raise DataError(name, "other columns or another order", expected, row=1)
+    options = {"inferSchema": False, "mode": "FAILFAST"}
+    if engine.name == "duckdb":
+        options = {"columns": dict.fromkeys(first, "VARCHAR"), "auto_detect": False, "sep": ","}
     return _parsed(engine.read_csv(names, header=True, **options))
+
+
+def _header(file):
+    with open(file, encoding="utf-8", errors="replace", newline="") as lines:
+        return next(csv.reader(lines), [])
 
 
 def _check_names(names, file):

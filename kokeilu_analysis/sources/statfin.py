@@ -112,11 +112,12 @@ def read_folder(folder, resources, measures, municipalities, changes, allow_unli
     for _, path, entry in snapshots:
         digest = "sha256:" + store.sha256(path)
         if digest != entry["hash"] and not allow_unlisted:
+            own = entry["form"] == FETCHED
+            home = "the datapackage.json beside it" if own else "data/raw/datapackage.json"
             raise DataError(
                 path.name,
                 f"SHA-256 {digest[7:19]}… ({path.stat().st_size:,} bytes)",
-                f"{entry['hash'][7:19]}… ({entry['bytes']:,} bytes) as described in "
-                "datapackage.json",
+                f"{entry['hash'][7:19]}… ({entry['bytes']:,} bytes) as described in {home}",
                 row="not known",
                 column="not known",
                 advice="The content passes the other checks, so what was changed or cut off "

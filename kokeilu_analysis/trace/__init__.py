@@ -11,7 +11,7 @@ from functools import cache
 
 import pandas as pd
 
-from kokeilu_analysis import paths, results, store
+from kokeilu_analysis import paths, store
 from kokeilu_analysis.errors import DataError, KokeiluError
 from kokeilu_analysis.report import figures
 from kokeilu_analysis.report.marks import window_ends
@@ -146,7 +146,7 @@ def _chain(key, numbers, wanted):
 
 
 def _step(table, lines, column):
-    frame = results.read(table)
+    frame = printed.table(table)
     every = tuple(range(2, len(frame) + 2))
     lines = every if lines is None else lines
     traced = frame.iloc[[line - 2 for line in lines]]
@@ -157,7 +157,7 @@ def _step(table, lines, column):
 def _line(row):
     if row[2] is None:
         return None
-    last = len(results.read(row[1])) + 1
+    last = len(printed.table(row[1])) + 1
     if not 2 <= int(row[2]) <= last:
         found = f"no line {row[2]} with numbers"
         raise DataError(f"{row[1]}.csv", found, f"a line from 2 to {last}")
@@ -169,7 +169,7 @@ def _rows(number, table):
 
     All of them where the table knows neither.
     """
-    frame = results.read(table)
+    frame = printed.table(table)
     keep = pd.Series(True, index=frame.index)
     area = number.key.partition("_")[0].upper()
     if "area_id" in frame and area in set(frame["area_id"]):

@@ -45,7 +45,7 @@ def find(name, source):
     >>> find("n_below", "memo").tables
     frozenset({'05_robustness'})
     """
-    makers = [_Maker(target) for target in _makers(source)]
+    makers = _makers(source)
     for maker in makers:
         for at, line in enumerate(maker.lines):
             for label, part, others in _entries(line.node):
@@ -56,14 +56,17 @@ def find(name, source):
     return Made(function(makers[0].target), None)
 
 
+@cache
 def _makers(source):
     """Functions in which the keys of a source may stand, the main one first."""
     if source not in ("memo", "areas"):
-        return [getattr(drawings, f"values_{source.lower()}"), marks.effect_values]
-    main = wording.study if source == "memo" else area_pages.area_values
-    others = vars(inspect.getmodule(main)).values()
-    own = [f for f in others if inspect.isfunction(f) and f.__module__ == main.__module__]
-    return [main, *(f for f in own if f is not main), figures.group_sizes, marks.effect_values]
+        targets = [getattr(drawings, f"values_{source.lower()}")]
+    else:
+        main = wording.study if source == "memo" else area_pages.area_values
+        others = vars(inspect.getmodule(main)).values()
+        own = [f for f in others if inspect.isfunction(f) and f.__module__ == main.__module__]
+        targets = [main, *(f for f in own if f is not main), figures.group_sizes]
+    return [_Maker(target) for target in (*targets, marks.effect_values)]
 
 
 def _entries(node):

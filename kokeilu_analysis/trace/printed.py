@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kokeilu_analysis import paths, results, store
+from kokeilu_analysis import paths, results
 from kokeilu_analysis.report import area_pages, figures, wording
 from kokeilu_analysis.trace import makers
 
@@ -84,9 +84,9 @@ def _areas(folder):
 
 
 @cache
-def values(source, folder=paths.RESULTS):
+def values(source):
     """Return the numbers of a source: key → value, months included, words left out."""
-    found = sources()[source](folder)
+    found = sources()[source](paths.RESULTS)
     return {key: value for key, value in found.items() if _is_number(value)}
 
 
@@ -103,16 +103,22 @@ def source_of(key):
     return source if key in values(source) else None
 
 
-def tables(source, folder=paths.RESULTS):
+def tables(source):
     """Return the names of the result tables that a source of numbers opens."""
-    return sorted(_run(source, folder, "small").opened)
+    return sorted(_run(source, "small").opened)
+
+
+@cache
+def table(name):
+    """Return a result table, read once; to be read, not changed."""
+    return results.read(name)
 
 
 def _is_number(value):
     return isinstance(value, int | float | np.number | pd.Timestamp) and not isinstance(value, bool)
 
 
-def find(key, folder=paths.RESULTS):
+def find(key):
     """Return where a number stands.
 
     Parameters
@@ -130,22 +136,22 @@ def find(key, folder=paths.RESULTS):
     Cell(table='04_adjusted', line=4, column='bound_low')
     """
     source = source_of(key)
-    value = values(source, folder)[key]
+    value = values(source)[key]
     if isinstance(value, pd.Timestamp):
-        cell, table = _by_window(key, value, _run(source, folder, "windows")), None
+        cell, home = _by_window(key, value, _run(source, "windows")), None
     else:
-        cell = _by_small(key, value, _run(source, folder, "small"))
-        cell = cell or _by_large(key, value, _run(source, folder, "large"))
-        table = None if cell else _by_table(key, value, _run(source, folder, "tables"))
+        cell = _by_small(key, value, _run(source, "small"))
+        cell = cell or _by_large(key, value, _run(source, "large"))
+        home = None if cell else _by_table(key, value, _run(source, "tables"))
     if cell:
         return Printed(key, value, cell, (cell.table,))
     made = makers.find(key if source == "memo" else key.partition("_")[2], source)
-    if table:
-        named = {table}
+    if home:
+        named = {home}
     elif made.tables is None:
-        named = tables(source, folder)
+        named = tables(source)
     else:
-        named = made.tables | {t for k in made.keys for t in find(k, folder).tables}
+        named = made.tables | {t for k in made.keys for t in find(k).tables}
     return Printed(key, value, None, tuple(sorted(named)), made.function)
 
 
@@ -155,16 +161,16 @@ class _Marked:
     Cells are numbered through all tables in the order of opening, rows first.
     """
 
-    def __init__(self, folder, home, kind):
-        self.folder, self.home, self.mark = folder, home, MARKS[kind]
+    def __init__(self, home, kind):
+        self.home, self.mark = home, MARKS[kind]
         self.opened, self.cells, self.rows = {}, 0, 0
 
     def __truediv__(self, file):
         name = file.removesuffix(".csv")
         if name not in self.opened:
-            frame = results.read(name, self.folder)
+            frame = table(name)
             marked = self.mark(frame.copy(), self)
-            store.write_text(self.home / file, marked.to_csv(index=False))
+            marked.to_csv(self.home / file, index=False, encoding="utf-8")
             self.opened[name] = frame, self.cells, self.rows
             self.cells, self.rows = self.cells + frame.size, self.rows + len(frame)
         return self.home / file
@@ -228,10 +234,10 @@ class _Run:
 
 
 @cache
-def _run(source, folder, kind):
+def _run(source, kind):
     """Fill the sentences of a source from marked tables."""
     with tempfile.TemporaryDirectory() as home:
-        marked = _Marked(folder, Path(home), kind)
+        marked = _Marked(Path(home), kind)
         return _Run(sources()[source](marked), marked)
 
 

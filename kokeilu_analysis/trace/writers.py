@@ -9,17 +9,22 @@ import builtins
 import importlib
 import inspect
 import json
+import re
 import textwrap
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
+
 from kokeilu_analysis import paths, results
+from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import design
-from kokeilu_analysis.sources import datapackage, facts, panel
+from kokeilu_analysis.sources import datapackage, panel
 from kokeilu_analysis.trace.slices import Statement, behind, dotted, flat, walk
 
 PACKAGE = __package__.partition(".")[0]
+MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)  # commands of the notebook, no Python
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def by_table():
             (node, cell["id"])
             for cell in cells
             if cell["cell_type"] == "code"
-            for node in flat(ast.parse("".join(cell["source"])).body)
+            for node in flat(ast.parse(MAGIC.sub("", "".join(cell["source"]))).body)
         ]
         names = _names(node for node, _ in nodes)
         found |= _written([Statement(*pair, names) for pair in nodes], path, names)
@@ -105,7 +110,7 @@ def _written(lines, path, names):
         for call in _calls(line.node, names):
             if call.is_a(results.write):
                 table, frame = call.node.args[:2]
-                table = table.value if isinstance(table, ast.Constant) else names[table.id]
+                table = _text(table, names)
                 last = Statement(ast.Expr(frame), line.cell)
                 reader, code = _Reader(), _Code(lines[:at], names)
                 for part in (*behind(code.lines, last.uses), last):
@@ -238,7 +243,8 @@ class _Reader:
 
 @cache
 def _measures():
-    return tuple(facts.measures()["measure"])
+    # the names only: `facts.measures` checks the table as well, which takes a second
+    return tuple(pd.read_csv(paths.RAW / "measures.csv", usecols=["measure"])["measure"])
 
 
 def _body(target):
@@ -249,7 +255,14 @@ def _body(target):
 
 
 def _text(node, names):
-    return node.value if isinstance(node, ast.Constant) else names[node.id]
+    """Return the name of a result table as a call gives it."""
+    text = node.value if isinstance(node, ast.Constant) else names.get(getattr(node, "id", None))
+    if not isinstance(text, str):
+        raise KokeiluError(
+            f"The name of a result table is found only if it stands in the call; found "
+            f"{ast.unparse(node)} instead of text or a constant of the package."
+        )
+    return text
 
 
 @cache

@@ -1,0 +1,163 @@
+"""Does the study survive being stopped? Run `.venv/bin/python checks/interrupted.py --kills 200`.
+
+A copy of the committed tree is run with this environment and killed (SIGKILL, with all its
+children) at random moments. After every kill each file that the study makes must be whole: the old
+one, or the new one, which here are the same bytes. What is left is then read by the next run, which
+must end with the same bytes as one that was never stopped. `--full-disk` puts the copy on a small
+memory disk that fills up (needs root), `--no-write` takes away the right to write in the middle.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MADE = ("notebooks", "data/processed", "reports/figures", "docs/figures")
+HALF = (".tmp",)  # what a write that never ended may leave beside, under a name no one reads
+
+
+def copy(where):
+    """Put the committed tree there and make the package be found there first."""
+    where.mkdir(parents=True, exist_ok=True)
+    archive = subprocess.run(
+        ["git", "archive", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
+    subprocess.run(["tar", "-x", "-C", where], input=archive.stdout, check=True)
+
+
+def study(where, anew=False):
+    """Start the study in a process group of its own."""
+    command = [sys.executable, "-m", "kokeilu_analysis.cli", "study", *(["--anew"] if anew else [])]
+    env = os.environ | {"PYTHONPATH": str(where)}
+    log = open(where / "log", "a", encoding="utf-8")
+    return subprocess.Popen(
+        command, cwd=where, env=env, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def kill(process):
+    """Kill a run and all its children; whatever they were doing ends there."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    subprocess.run(["pkill", "-9", "-f", "ipykernel_launcher.*elsewhere"], check=False)
+    process.wait()
+
+
+def digests(where):
+    """Checksum by name; what a stopped write left under a hidden name is counted apart."""
+    found, left = {}, 0
+    for folder in MADE:
+        for path in sorted((where / folder).rglob("*")):
+            if path.is_file() and path.name.startswith("."):
+                left += 1
+            elif path.is_file() and path.name != "made.json":
+                found[path.relative_to(where).as_posix()] = hashlib.sha256(
+                    path.read_bytes()
+                ).hexdigest()
+    return found, left
+
+
+def main():
+    """Kill as often as asked, then let a run end, and say what was found."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--kills", type=int, default=200)
+    asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--full-disk", action="store_true")
+    asked.add_argument("--no-write", action="store_true")
+    options = asked.parse_args()
+    rng = random.Random(options.seed)
+    top = Path(tempfile.mkdtemp(prefix="interrupted-"))
+    where, wrong = top / "kokeilu", []
+    try:
+        copy(where)
+        began = time.perf_counter()
+        assert study(where).wait() == 0, (where / "log").read_text(encoding="utf-8")
+        whole = time.perf_counter() - began
+        reference, _ = digests(where)
+        print(f"uninterrupted: {whole:.0f} s, {len(reference)} files", flush=True)
+
+        def compare(what):
+            found, left = digests(where)
+            odd = [n for n in reference if n in found and found[n] != reference[n]]
+            if odd:
+                wrong.append(f"{what}: {odd[0]}")
+            return left
+
+        most = 0
+        for number in range(options.kills):
+            # the first half from scratch, the second half over what the last run left
+            if number % 2 == 0:
+                shutil.rmtree(where / "reports", ignore_errors=True)
+            process = study(where, anew=number % 4 == 0)
+            time.sleep(rng.uniform(0, whole))
+            kill(process)
+            most = max(most, compare(f"kill {number + 1}"))
+        if options.kills:
+            print(
+                f"{options.kills} kills: {len(wrong)} files not whole; "
+                f"at most {most} unfinished ones under hidden names",
+                flush=True,
+            )
+        if options.full_disk:
+            full_disk(where, rng, compare)
+        if options.no_write:
+            no_write(where, rng, whole, compare)
+        assert study(where).wait() == 0, (where / "log").read_text(encoding="utf-8")[-2000:]
+        found, left = digests(where)
+        same = found == reference
+        print(f"the next run: {'the same bytes' if same else 'DIFFERENT'}; {left} unfinished left")
+        for line in wrong:
+            print(line)
+        return 0 if same and not wrong else 1
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def full_disk(where, rng, compare):
+    """Run in a place that has hardly any room left."""
+    disk = where.parent / "disk"
+    disk.mkdir()
+    size = sum(p.stat().st_size for p in where.rglob("*") if p.is_file()) >> 20
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size + 2}m", "none", disk], check=True)
+    try:
+        inside = disk / "kokeilu"
+        copy(inside)
+        before, _ = digests(inside)
+        code = study(inside, anew=True).wait()
+        said = (inside / "log").read_text(encoding="utf-8").splitlines()[-1:]
+        after, left = digests(inside)
+        changed = [n for n in before if after.get(n) != before[n]]
+        print(
+            f"full disk: exit {code}, {len(changed)} earlier files changed, {left} unfinished; {said}"
+        )
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def no_write(where, rng, whole, compare):
+    """Take the right to write away in the middle of a run (an ordinary user; root may always)."""
+    process = study(where, anew=True)
+    time.sleep(whole / 3)
+    folders = [p for name in MADE for p in [where / name, *(where / name).rglob("*")] if p.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    code = process.wait()
+    for folder in folders:
+        folder.chmod(0o755)
+    said = (where / "log").read_text(encoding="utf-8").splitlines()[-1:]
+    compare("no right to write")
+    print(f"no right to write: exit {code}; {said}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
