@@ -55,7 +55,7 @@ def simulated_panel(seed=20210301):
     wide = cells.assign(value=value).pivot(index=keys, columns="measure", values="value").dropna()
     wide["unemployed"] = wide["unemployed_men"] + wide["unemployed_women"]
     wide["jobseekers"] = wide[["jobseekers", "unemployed"]].max(axis=1)
-    links = release.links()["within"]["measure"]
+    links = [p for p in release.links()["within"]["measure"] if set(p) <= set(wide)]
     for part, whole in sorted(links, key=lambda pair: pair[1] != "jobseekers"):
         wide[part] = wide[[part, whole]].min(axis=1)
     wide["unemployed_under_20"] = wide[["unemployed_under_20", "unemployed_under_25"]].min(axis=1)

@@ -138,7 +138,8 @@ def full_disk(where, rng, compare):
         after, left = digests(inside)
         changed = [n for n in before if after.get(n) != before[n]]
         print(
-            f"full disk: exit {code}, {len(changed)} earlier files changed, {left} unfinished; {said}"
+            f"full disk: exit {code}, {len(changed)} earlier files changed, "
+            f"{left} unfinished left; {said}"
         )
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -19,6 +19,8 @@ def main(arguments=None):
             return options.run(options) or 0
     except KokeiluError as error:
         print(f"kokeilu: {error}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of a pipe has seen enough, as `kokeilu trace | head` has
+        sys.stdout = None
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         print(f"kokeilu: {error.strerror or error}{place}.", file=sys.stderr)

@@ -142,6 +142,7 @@ def ends_interval(found, effects, weights=None, shared=0.0, level=0.95):
 
     Examples
     --------
+    >>> import pandas as pd
     >>> b = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     >>> d = pd.Series(1 - b + 0.1 * (-1) ** np.arange(8))
     >>> found = lag_line.intercept_bounds(d, b - 0.02, b + 0.02)
