@@ -6,12 +6,14 @@ plan is made or expires, a year of unemployment is full, a year of birth passes 
 event is counted in the period it falls in, and the running sum over periods is the stock. Events
 of blocks of spells can be counted apart and added, which is the form that scales.
 
-Only whole numbers leave the engine; what follows is exact, so every engine gives the same bytes.
+The engine counts spells by class, such as unemployed, target group and state of the plan together:
+one count a class is much cheaper than one a measure. Measures are sums of classes, made here. Only
+whole numbers leave the engine and what follows is exact, so every engine gives the same bytes.
 """
 
 # ruff: noqa: PD003, PD004  expressions of Ibis, not of pandas
 
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,6 +40,23 @@ MARKED = {  # measure of unemployed: optional column and the value it must have
 }
 KEYS = ["municipality", "period"]
 DAY, EPOCH = pd.Timedelta(days=1), "1970-01-01"
+NONE, OLD, VALID = 0, 1, 2  # states of a plan
+
+
+class Event(NamedTuple):
+    """What is counted when: spells, and the day on which something happens to them.
+
+    `rows` is a condition (None: all spells). The day is a function `when` of the values of a
+    `column`, worked out here for every value it can have, so that engines look days up and do no
+    calendar arithmetic. Spells are counted by `classes`, and `sums` are added up, of a pair
+    (what, where); what None stands for one a spell.
+    """
+
+    rows: object
+    column: str
+    when: object
+    classes: dict
+    sums: dict
 
 
 def count_days(months):
@@ -97,68 +116,86 @@ def counts(spells, days, plan_days):
 
     given = set(spells.columns)
     spells = spells.mutate(last=ibis.coalesce(_.end, _date(days[-1])))
-    if "unemployed_since" in given:
-        year = ibis.interval(months=LONG_TERM_MONTHS)
-        full = (_.unemployed_since + year).cast("date")
-        spells = spells.mutate(year_full=full, long_term_from=ibis.greatest(_.start, full))
-    tables = {
-        name: _grouped(spells, days, *event) for name, event in _events(given, plan_days).items()
-    }
-    places = tables["begun"].index.unique("municipality").sort_values()
+    tables = {n: _grouped(spells, days, e) for n, e in _events(given, plan_days).items()}
+    if "birth_year" in given:
+        tables["birthdays"] = _birthdays(spells)
+    places = np.unique(tables["begun"]["municipality"])
     index = pd.MultiIndex.from_product([places, range(-1, len(days) - 1)], names=KEYS)
-    return _assembled({n: t.reindex(index, fill_value=0) for n, t in tables.items()}, days)
+    return _assembled(tables, index, days)
 
 
 def _events(given, plan_days):
-    """Return what is counted when: {event: (rows, column, its day, metrics)}.
-
-    The day is a function of the column; it is worked out here for every value the column can
-    have, so that engines look days up and do no calendar arithmetic. A metric is (what is added
-    up, where); None stands for one a row, and for every row.
-    """
+    """Return the events that can be counted with the given columns, by name."""
     from ibis import _
 
-    unemployed = _.status.isin(UNEMPLOYED)
-    alone, both = {"n": (None, None)}, {"n": (None, None), "target": (None, _.target_group)}
-    later = _.plan_made > _.start  # a plan made on the first day belongs to the first state
-    made = {"n": (None, later), "target": (None, later & _.target_group)}
-    made |= {"first": (None, None), "target_first": (None, _.target_group)}
-    if "jobseeker_since" in given:
-        waited = _.plan_made.delta(_.jobseeker_since, unit="day")
-        made |= {"first_days": (waited, None), "target_first_days": (waited, _.target_group)}
+    target = {"target": _.target_group}
     late = (_.plan_updated.delta(_.plan_made, unit="day") > plan_days).fill_null(False)
     in_time = _.plan_updated.notnull() & ~late
+    made = (_.start <= _.plan_made) & (_.plan_made <= _.last)
+    first = {"later": (None, _.plan_made > _.start)}  # one made on the first day is no change
+    if "jobseeker_since" in given:
+        first["waited"] = (_.plan_made.delta(_.jobseeker_since, unit="day"), None)
 
-    def expires(column):
-        return column + plan_days * DAY
+    def expires(days):
+        return days + plan_days * DAY
 
     events = {
-        "begun": (None, "start", _same, _states("start", given, plan_days)),
-        "ended": (
-            _.end.notnull(),
-            "end",
-            _next,
-            _states("end", given, plan_days) | _left(given),
+        **_edge("begun", None, "start", _same, given, plan_days),
+        **_edge("ended", _.end.notnull(), "end", _next, given, plan_days),
+        "made": Event(made, "plan_made", _same, target, first),
+        "expired": Event(
+            _inside("plan_made", plan_days) & ~in_time, "plan_made", expires, target, {}
         ),
-        "made": ((_.start <= _.plan_made) & (_.plan_made <= _.last), "plan_made", _same, made),
-        "expired": (_inside("plan_made", plan_days) & ~in_time, "plan_made", expires, both),
-        "renewed": (_inside("plan_updated", 0) & late, "plan_updated", _same, both),
-        "lapsed": (_inside("plan_updated", plan_days), "plan_updated", expires, both),
+        "renewed": Event(_inside("plan_updated", 0) & late, "plan_updated", _same, target, {}),
+        "lapsed": Event(_inside("plan_updated", plan_days), "plan_updated", expires, target, {}),
     }
     if "unemployed_since" in given:
-        # no year is shorter than 365 days; the first condition spares the others most rows
-        a_year = _.last.delta(_.unemployed_since, unit="day") >= 365
-        rows = unemployed & a_year & (_.year_full <= _.last)
-        events["long_term_begun"] = (rows, "long_term_from", _same, alone)
-        events["long_term_ended"] = (rows & _.end.notnull(), "end", _next, alone)
-    if "birth_year" in given:
-        for name, (age, _sign) in AGES.items():
-            first, last = (_[column].year() - age for column in ("start", "last"))
-            rows = unemployed & (first < _.birth_year) & (_.birth_year <= last)
-            events[name] = (rows, "birth_year", partial(_birthday, age=age), alone)
+        rows = _.status.isin(UNEMPLOYED) & ~_year_full("start") & _year_full("last")
+        events["year_full"] = Event(rows, "unemployed_since", _year_later, {}, {})
     if "interview" in given:
         held = (_.start <= _.interview) & (_.interview <= _.last)
-        events["interview"] = (held, "interview", _same, both)
+        events["interviews"] = Event(held, "interview", _same, target, {})
+    return events
+
+
+def _edge(name, rows, at, when, given, plan_days):
+    """Return what is counted of spells where they begin, or where they have ended."""
+    import ibis
+    from ibis import _
+
+    def of(condition):
+        return condition if rows is None else rows & condition
+
+    unemployed = _.status.isin(UNEMPLOYED)
+    made, updated = (_[at].delta(_[c], unit="day") for c in ("plan_made", "plan_updated"))
+    valid = made.between(0, plan_days - 1) | updated.between(0, plan_days - 1)
+    plan = ibis.cases((valid, VALID), (made >= 0, OLD), else_=NONE)
+    classes = {"unemployed": unemployed, "target": _.target_group, "plan": plan}
+    events = {name: Event(rows, at, when, classes, {})}
+    beside = _.status.isin((LAID_OFF, SHORTENED_WEEK))
+    classes = {"status": _.status}
+    if "service" in given:
+        beside, classes = beside | _.service.notnull(), classes | {"service": _.service}
+    events[f"{name}_beside"] = Event(of(beside), at, when, classes, {})
+    classes = {}
+    sums = {
+        measure: (None, _[column] if value is True else _[column] == value)
+        for measure, (column, value) in MARKED.items()
+        if column in given
+    }
+    if "birth_year" in given:
+        age = _[at].year() - _.birth_year
+        reached = (limit for limit, _sign in AGES.values())
+        classes["age"] = sum(((age >= limit).cast("int8") for limit in reached), ibis.literal(0))
+    if "unemployed_since" in given:
+        classes["long"] = _year_full(at)
+        sums["since"] = (_.unemployed_since.delta(_date(EPOCH), unit="day"), None)
+    if at == "end" and "end_reason" in given:
+        stays = _.end_reason == CONTINUES
+        sums |= {"continued": (None, stays), "to_work": (None, _.end_reason == TO_WORK)}
+        if "unemployed_since" in given:
+            sums["lasted"] = (_.end.delta(_.unemployed_since, unit="day") + 1, ~stays)
+    events[f"{name}_unemployed"] = Event(of(unemployed), at, when, classes, sums)
     return events
 
 
@@ -170,9 +207,8 @@ def _next(days):
     return days + DAY
 
 
-def _birthday(years, age):
-    """Day from which those born in a year count as `age` old: a register may have no more."""
-    return pd.DatetimeIndex([f"{year + age}-01-01" for year in years])
+def _year_later(days):
+    return days + pd.DateOffset(months=LONG_TERM_MONTHS)
 
 
 def _inside(column, after):
@@ -183,60 +219,21 @@ def _inside(column, after):
     return (begins < after) & (after <= ends)
 
 
-def _states(at, given, plan_days):
-    """Return what is counted of spells on their first or last day: {measure: metric}."""
+def _year_full(at):
+    """Whether twelve months of unemployment are full on a day.
+
+    They have 365 or 366 days, so only after exactly 365 must the engine do calendar arithmetic.
+    """
+    import ibis
     from ibis import _
 
-    day, unemployed = _[at], _.status.isin(UNEMPLOYED)
-    ages = [day.delta(_[column], unit="day") for column in ("plan_made", "plan_updated")]
-    planned = ages[0] >= 0
-    valid = ages[0].between(0, plan_days - 1) | ages[1].between(0, plan_days - 1)
-    where = {
-        "jobseekers": None,
-        "unemployed": unemployed,
-        "laid_off": _.status == LAID_OFF,
-        "shortened_week": _.status == SHORTENED_WEEK,
-        "target_group": _.target_group,
-        "target_unemployed": _.target_group & unemployed,
-        "planned": planned,
-        "plan_valid": valid,
-        "target_planned": _.target_group & planned,
-        "target_plan_valid": _.target_group & valid,
-    }
-    if "service" in given:
-        where |= {name: _.service == name for name in SERVICES}
-    for name, (column, value) in MARKED.items():
-        if column in given:
-            where[name] = unemployed & (_[column] if value is True else _[column] == value)
-    if "birth_year" in given:
-        age = day.year() - _.birth_year
-        for name, (limit, sign) in AGES.items():
-            where[name] = unemployed & (age < limit if sign < 0 else age >= limit)
-    states = {name: (None, condition) for name, condition in where.items()}
-    if "unemployed_since" in given:
-        states["since"] = (_.unemployed_since.delta(_date(EPOCH), unit="day"), unemployed)
-    return states
+    lasted = _[at].delta(_.unemployed_since, unit="day")
+    year = ibis.interval(months=LONG_TERM_MONTHS)
+    return (lasted >= 366) | ((lasted == 365) & ((_.unemployed_since + year).cast("date") <= _[at]))
 
 
-def _left(given):
-    """Return what is counted of ended spells of unemployment beside their last state."""
-    from ibis import _
-
-    if "end_reason" not in given:
-        return {}
-    unemployed = _.status.isin(UNEMPLOYED)
-    left = {
-        "continued": (None, unemployed & (_.end_reason == CONTINUES)),
-        "to_work": (None, unemployed & (_.end_reason == TO_WORK)),
-    }
-    if "unemployed_since" in given:
-        lasted = _.end.delta(_.unemployed_since, unit="day") + 1
-        left["lasted"] = (lasted, unemployed & (_.end_reason != CONTINUES))
-    return left
-
-
-def _grouped(spells, days, rows, column, day, metrics):
-    """Add up metrics of some rows by municipality and by the period that the event falls in.
+def _grouped(spells, days, event):
+    """Count an event by municipality, period and class.
 
     Events before the first period count in period -1, events after the last one nowhere.
     """
@@ -244,74 +241,129 @@ def _grouped(spells, days, rows, column, day, metrics):
     import pyarrow as pa
     from ibis import _
 
-    if column == "birth_year":
-        keys = np.arange(1850, days[-1].year + 1)
-        values = pa.array(keys, spells[column].type().to_pyarrow())
-    else:
-        keys = pd.date_range(days[0] - 1000 * DAY, days[-1])
-        values = pa.array(keys.date, pa.date32())
-    period = np.searchsorted(days, day(keys)) - 1
-    first = int(np.searchsorted(period, 0)) - 1  # the last value that counts as before
+    values = pd.date_range(days[0] - 1000 * DAY, days[-1])
+    period = np.searchsorted(days, event.when(values)) - 1
+    first = int(np.searchsorted(period, 0)) - 1  # the last day that counts as before
     kept = slice(first, int(np.searchsorted(period, len(days) - 1)))
-    columns = {"event": values[kept], "period": pa.array(period[kept], pa.int16())}
-    calendar = ibis.memtable(pa.table(columns))
-    if rows is not None:
-        spells = spells.filter(rows)
-    since = ibis.literal(values[first].as_py())
-    table = spells.mutate(event=ibis.greatest(_[column], since)).join(calendar, "event")
-    table = table.group_by(KEYS).agg(**{name: _metric(*m) for name, m in metrics.items()})
-    return table.to_pandas().set_index(KEYS).astype("int64")
+    columns = {
+        "event_day": pa.array(values[kept].date, pa.date32()),
+        "period": pa.array(period[kept], pa.int16()),
+    }
+    if event.rows is not None:
+        spells = spells.filter(event.rows)
+    day = ibis.greatest(_[event.column], _date(values[first]))
+    table = spells.mutate(event_day=day).join(ibis.memtable(pa.table(columns)), "event_day")
+    sums = {name: _sum(*pair) for name, pair in event.sums.items()}
+    table = table.group_by(*KEYS, **event.classes).aggregate(n=_.count(), **sums)
+    return table.to_pandas()
 
 
-def _metric(what, where):
+def _sum(what, where):
     from ibis import _
 
     if what is None:
-        return _.count() if where is None else _.count(where=where)
+        return _.count(where=where)
     return what.sum(where=where).fill_null(0).cast("int64")
 
 
-def _assembled(tables, days):
-    """Turn events into stocks on the count days and flows of the periods."""
-    begun, ended, made = tables["begun"], tables["ended"], tables["made"]
-    change = begun - ended[begun.columns]
-    for measure, event, sign in (
-        ("planned", "made", 1),
-        ("plan_valid", "made", 1),
-        ("plan_valid", "expired", -1),
-        ("plan_valid", "renewed", 1),
-        ("plan_valid", "lapsed", -1),
-    ):
-        change[measure] += sign * tables[event]["n"]
-        change[f"target_{measure}"] += sign * tables[event]["target"]
-    for measure, (_age, sign) in AGES.items():
-        if measure in tables:
-            change[measure] += sign * tables[measure]["n"]
-    if "long_term_begun" in tables:
-        begins, ends = (tables[f"long_term_{event}"]["n"] for event in ("begun", "ended"))
-        change["long_term_unemployed"] = begins - ends
+def _birthdays(spells):
+    """Count unemployed spells in which a year begins that makes the person so old.
+
+    By municipality and year of birth; the year of the event follows from it.
+    """
+    from ibis import _
+
+    first, last = _.start.year(), _.last.year()
+    counts = {
+        name: _.count(where=(first < _.birth_year + age) & (_.birth_year + age <= last))
+        for name, (age, _sign) in AGES.items()
+    }
+    rows = _.status.isin(UNEMPLOYED) & (first < last)
+    table = spells.filter(rows).group_by("municipality", "birth_year").aggregate(**counts)
+    return table.to_pandas()
+
+
+def _assembled(tables, index, days):
+    """Add up classes, turn events into stocks on the count days and flows of the periods."""
+
+    def added(name, where=None, column="n"):
+        table = tables[name] if where is None else tables[name].query(where)
+        return table.groupby(KEYS)[column].sum().reindex(index, fill_value=0).astype("int64")
+
+    change = pd.DataFrame(
+        {
+            measure: added(f"begun{part}", where, column) - added(f"ended{part}", where, column)
+            for measure, (part, where, column) in _sums_of_classes(tables).items()
+        }
+    )
+    for prefix, where in (("", None), ("target_", "target")):
+        made = added("made", where, "later")
+        change[f"{prefix}planned"] += made
+        for event, sign in (("expired", -1), ("renewed", 1), ("lapsed", -1)):
+            made = made + sign * added(event, where)
+        change[f"{prefix}plan_valid"] += made
+    if "year_full" in tables:
+        change["long_term_unemployed"] += added("year_full")
+    if "birthdays" in tables:
+        for measure, (age, sign) in AGES.items():
+            turned = tables["birthdays"].assign(n=tables["birthdays"][measure])
+            new_year = pd.to_datetime((turned["birth_year"] + age).astype(str) + "-01-01")
+            turned["period"] = np.searchsorted(days, new_year).clip(0) - 1
+            sizes = turned.groupby(KEYS)["n"].sum().reindex(index, fill_value=0)
+            change[measure] += sign * sizes.astype("int64")
     table = change.groupby("municipality").cumsum()
-    for prefix, everyone in (("", "jobseekers"), ("target_", "target_group")):
+    for prefix, everyone, where in (
+        ("", "jobseekers", None),
+        ("target_", "target_group", "target"),
+    ):
         planned = table.pop(f"{prefix}planned")
         table[f"{prefix}plan_out_of_date"] = planned - table[f"{prefix}plan_valid"]
         table[f"{prefix}plan_never_made"] = table[everyone] - planned
-        table[f"{prefix}first_plans"] = made[f"{prefix}first"]
-        if f"{prefix}first_days" in made:
-            table[f"{prefix}first_plan_days"] = made[f"{prefix}first_days"]
+        table[f"{prefix}first_plans"] = added("made", where)
+        if "waited" in tables["made"]:
+            table[f"{prefix}first_plan_days"] = added("made", where, "waited")
+        if "interviews" in tables:
+            table[f"{prefix}interviews"] = added("interviews", where)
     if "since" in table:
         elapsed = (days - pd.Timestamp(EPOCH)).days.to_numpy()
         on = elapsed[table.index.get_level_values("period") + 1]
         table["unemployed_days"] = on * table["unemployed"] - table.pop("since")
-    if "continued" in ended:
-        table["unemployed_inflow"] = begun["unemployed"] - ended["continued"]
-        table["unemployed_outflow"] = ended["unemployed"] - ended["continued"]
-        table["unemployed_outflow_work"] = ended["to_work"]
-    if "lasted" in ended:
-        table["unemployed_outflow_days"] = ended["lasted"]
-    if "interview" in tables:
-        table["interviews"] = tables["interview"]["n"]
-        table["target_interviews"] = tables["interview"]["target"]
+    left = "ended_unemployed"
+    if "continued" in tables[left]:
+        stayed = added(left, None, "continued")
+        table["unemployed_inflow"] = added("begun_unemployed") - stayed
+        table["unemployed_outflow"] = added(left) - stayed
+        table["unemployed_outflow_work"] = added(left, None, "to_work")
+    if "lasted" in tables[left]:
+        table["unemployed_outflow_days"] = added(left, None, "lasted")
     return table[table.index.get_level_values("period") >= 0]
+
+
+def _sums_of_classes(tables):
+    """Return how stocks are added up from classes: {measure: (event, classes, column)}."""
+    sums = {
+        "jobseekers": ("", None, "n"),
+        "unemployed": ("", "unemployed", "n"),
+        "target_group": ("", "target", "n"),
+        "target_unemployed": ("", "target and unemployed", "n"),
+        "planned": ("", f"plan != {NONE}", "n"),
+        "plan_valid": ("", f"plan == {VALID}", "n"),
+        "target_planned": ("", f"target and plan != {NONE}", "n"),
+        "target_plan_valid": ("", f"target and plan == {VALID}", "n"),
+        "laid_off": ("_beside", f"status == '{LAID_OFF}'", "n"),
+        "shortened_week": ("_beside", f"status == '{SHORTENED_WEEK}'", "n"),
+    }
+    if "service" in tables["begun_beside"]:
+        sums |= {name: ("_beside", f"service == '{name}'", "n") for name in SERVICES}
+    given = tables["begun_unemployed"].columns
+    sums |= {name: ("_unemployed", None, name) for name in (*MARKED, "since") if name in given}
+    if "long" in given:
+        sums["long_term_unemployed"] = ("_unemployed", "long", "n")
+    if "age" in given:
+        for number, (name, (_age, sign)) in enumerate(AGES.items()):
+            passed = f"age > {number}"  # how many of the ages have been reached
+            sums[name] = ("_unemployed", passed if sign > 0 else f"not {passed}", "n")
+    return sums
 
 
 def _date(day):
