@@ -387,7 +387,17 @@ def check():
         File, and ``["right"]``, ``["not here (optional)"]`` or what is wrong.
     """
     from kokeilu_analysis.methods import estimates
-    from kokeilu_analysis.sources import contracts
+    from kokeilu_analysis.sources import contracts, datapackage, facts
 
-    found = contracts.everything({"estimates": estimates.COLUMNS})
+    local = (paths.SNAPSHOTS / datapackage.DESCRIPTOR).is_file()  # states that were fetched
+    found = []
+    for folder in (paths.RAW, paths.PROCESSED, *[paths.SNAPSHOTS] * local):
+        found += contracts.report(folder, {"estimates": estimates.COLUMNS})
+    found += [*contracts.undescribed(paths.RAW), *contracts.undescribed(paths.PROCESSED)]
+    for agrees in (facts.treatment, facts.evidence):  # what no single description can say
+        try:
+            agrees(folder=paths.RAW)
+        except DataError as fault:
+            if not any(str(fault) in said for _, said in found):
+                found.append((fault.file, [str(fault)]))
     return [*found, *release.report()]

@@ -117,9 +117,7 @@ GROUPS = {
         "__init__ errors paths store results made",
     ),
 }
-BACK = {  # imports against the flow, all inside a function, with their reason; the fewer the better
-    ("sources.contracts", "sources.facts"): "the check of everything asks whether the facts agree",
-}
+BACK = {}  # imports against the flow, all inside a function, with their reason; the fewer the better
 FLOORS = {  # in the order of reading; `base` is in the table alone
     "story": "notebooks",
     "top": "what brings them together",

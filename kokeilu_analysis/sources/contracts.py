@@ -134,30 +134,6 @@ def faults(frame, descriptor, file, rows=None):
     return found
 
 
-def everything(shared=None):
-    """Check the data folders of the study: each file, and what no single description can say.
-
-    Returns
-    -------
-    list of (str, list of str)
-        As `report`.
-    """
-    from kokeilu_analysis.sources import datapackage, facts
-
-    local = (paths.SNAPSHOTS / datapackage.DESCRIPTOR).is_file()  # states that were fetched
-    found = []
-    for folder in (paths.RAW, paths.PROCESSED, *[paths.SNAPSHOTS] * local):
-        found += report(folder, shared)
-    found += [*undescribed(paths.RAW), *undescribed(paths.PROCESSED)]
-    for agrees in (facts.treatment, facts.evidence):
-        try:
-            agrees(folder=paths.RAW)
-        except DataError as fault:
-            if not any(str(fault) in said for _, said in found):
-                found.append((fault.file, [str(fault)]))
-    return found
-
-
 def report(folder, shared=None):
     """Check every described file of a folder.
 

@@ -185,8 +185,8 @@ def _edge(name, rows, at, when, given, plan_days):
     }
     if "birth_year" in given:
         age = _[at].year() - _.birth_year
-        reached = (limit for limit, _sign in AGES.values())
-        classes["age"] = sum(((age >= limit).cast("int8") for limit in reached), ibis.literal(0))
+        limits = [(age >= limit, n) for n, (limit, _sign) in enumerate(AGES.values(), 1)]
+        classes["age"] = ibis.cases(*reversed(limits), else_=0)  # how many have been reached
     if "unemployed_since" in given:
         classes["long"] = _year_full(at)
         sums["since"] = (_.unemployed_since.delta(_date(EPOCH), unit="day"), None)
@@ -361,7 +361,7 @@ def _sums_of_classes(tables):
         sums["long_term_unemployed"] = ("_unemployed", "long", "n")
     if "age" in given:
         for number, (name, (_age, sign)) in enumerate(AGES.items()):
-            passed = f"age > {number}"  # how many of the ages have been reached
+            passed = f"age > {number}"
             sums[name] = ("_unemployed", passed if sign > 0 else f"not {passed}", "n")
     return sums
 
