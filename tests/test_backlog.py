@@ -228,6 +228,8 @@ def test_a_row_that_cannot_be_read_is_refused_with_its_place(row, message):
         (lambda: feasible().bounds({"KK99": 1.0}), "KK99"),
         (lambda: feasible().bounds({"KK01": np.nan}), "finite"),
         (lambda: feasible().bounds_quantile(0.0), "q above 0"),
+        (lambda: feasible().bounds_quantile(1.01), "q above 0"),
+        (lambda: feasible().bounds_quantile(0.5, dict.fromkeys(AREAS, 0.0)), "all zero"),
         (lambda: feasible().bounds_quantile(0.5, {"KK01": -1.0}), "negative"),
         (lambda: feasible().weights("customers"), "needs `customers`"),
         (lambda: feasible().weights(among="five"), "no group 'five'"),
@@ -247,6 +249,29 @@ def test_a_row_that_cannot_be_read_is_refused_with_its_place(row, message):
 def test_a_question_that_makes_no_sense_is_refused(ask, message):
     with pytest.raises(KokeiluError, match=message):
         ask()
+
+
+def test_weights_among_some_areas_are_those_of_their_own_mean():
+    customers = pd.Series(np.arange(1.0, 26.0), AREAS)
+    one = feasible(customers=customers)
+    for kind, expected in (("areas", np.ones(6)), ("customers", customers[SIX].to_numpy())):
+        for among in (SIX, "six_cities"):
+            found = one.weights(kind, among)
+            assert found[SIX].to_numpy() == pytest.approx(expected / expected.sum())
+            assert (found.drop(SIX) == 0).all()
+    assert one.weights().to_numpy() == pytest.approx(np.full(25, 1 / 25))
+
+
+def test_a_mean_weighted_by_customers_needs_them_however_late_it_comes():
+    row = dict(statement_id="x", subject="all", kind="mean", lower=0.5, weight="customers")
+    for customers, said in (
+        (None, "needs `customers`"),
+        (pd.Series(-0.5, AREAS), "-0.5 customers"),
+    ):
+        with pytest.raises(KokeiluError, match=said):
+            feasible(customers=customers).with_statement(row)
+    with pytest.raises(KokeiluError, match="a Series by area_id"):
+        feasible(reading="by_cust", customers=dict.fromkeys(AREAS, 1.0))
 
 
 def test_a_bare_frame_without_optional_columns_is_enough():

@@ -139,28 +139,59 @@ def test_weighted_quantiles_equal_those_of_exhaustive_search(seed):
     assert high > 1 - 1e-4 or least_weight_below(high + 1e-4) >= q - 1e-5
 
 
-def test_unknown_repliers_give_the_union_over_all_sets_of_repliers():
-    areas, groups = list("ABCDE"), {"pair": ["A", "B"]}
-    evidence = frame(
-        ("pair", "pair", "range", 0.6, 0.8),
+PAIR = ("pair", "pair", "range", 0.6, 0.8)
+UNSURE = {
+    "letter": [
+        PAIR,
         ("least", "C", "smallest", 0.2, 0.3),
         ("mean", "replied", "mean", 0.45, 0.55, "areas"),
         ("few", "replied", "few_below", NOTHING, 0.5),
-    )
+    ],
+    "the smallest is high": [
+        PAIR,
+        ("least", "C", "smallest", 0.55, 0.6),
+        ("mean", "replied", "mean", 0.6, 0.65, "customers"),
+        ("some", "replied", "few_below", NOTHING, 0.62, "", 1, 3),
+    ],
+    "the largest is low": [
+        ("pair", "pair", "range", 0.0, 0.9),
+        ("most", "C", "largest", 0.3, 0.4),
+        ("each", "replied", "range", 0.1, 0.35),
+        ("some", "replied", "few_below", NOTHING, 0.2, "", 0, 1),
+    ],
+    "an order and an exact mean": [
+        ("pair", "pair", "range", 0.2, 0.7),
+        ("C", "C", "value", 0.5, 0.5),
+        ("mean", "replied", "mean", 0.4, 0.4, "areas"),
+        ("order", "A;D;E", "order", NOTHING, NOTHING),
+        ("some", "replied", "few_below", NOTHING, 0.45, "", 2, NOTHING),
+    ],
+}
+
+
+@pytest.mark.parametrize("statements", UNSURE.values(), ids=UNSURE)
+def test_unknown_repliers_give_the_union_over_all_sets_of_repliers(statements):
+    areas, groups, evidence = list("ABCDE"), {"pair": ["A", "B"]}, frame(*statements)
+    given_to_all = dict(groups=groups, customers=pd.Series([1.0, 2, 3, 4, 5], areas))
+    possible = []
+    for size in range(3):
+        for more in itertools.combinations("DE", size):
+            replied = ["A", "B", "C", *more]
+            one = FeasibleSet.from_evidence(evidence, areas, replied=replied, **given_to_all)
+            if not one.conflicts():
+                possible.append(one)
+    assert possible
+    unknown = FeasibleSet.from_evidence(evidence, areas, replied=None, **given_to_all)
     rng = np.random.default_rng(2)
     for w in [*np.eye(5), np.full(5, 0.2), *rng.normal(size=(3, 5))]:
-        w, ends = pd.Series(w, areas), []
-        for size in range(3):
-            for more in itertools.combinations("DE", size):
-                replied = ["A", "B", "C", *more]
-                try:
-                    one = FeasibleSet.from_evidence(evidence, areas, groups=groups, replied=replied)
-                    ends.append(one.bounds(w))
-                except EmptySetError:
-                    continue
-        unknown = FeasibleSet.from_evidence(evidence, areas, groups=groups, replied=None)
+        w = pd.Series(w, areas)
+        ends = [one.bounds(w) for one in possible]
         union = min(e[0] for e in ends), max(e[1] for e in ends)
         assert unknown.bounds(w) == pytest.approx(union, abs=1e-8)
+    for x in (0.3, 0.5):
+        counts = [one.bounds_count_below(x) for one in possible]
+        union = min(n[0] for n in counts), max(n[1] for n in counts)
+        assert unknown.bounds_count_below(x) == union
 
 
 def test_the_matrices_hold_the_same_set():

@@ -78,6 +78,7 @@ def test_p_is_the_share_of_refitted_samples_as_extreme(null):
     frame = sample(4, 7, 4, 3)
     found = wild_cluster(frame, "y ~ d + x", "d", "g", null=null)
     assert found["p"] == pytest.approx(by_refitting(frame, null), abs=1e-12)
+    assert found["t"] == pytest.approx((found["estimate"] - null) / found["se"])
 
 
 def test_interval_holds_the_nulls_that_refitting_does_not_reject():
@@ -86,6 +87,34 @@ def test_interval_holds_the_nulls_that_refitting_does_not_reject():
     step = 1e-6
     for end, inwards in ((found["ci_low"], step), (found["ci_high"], -step)):
         assert by_refitting(frame, end + inwards) > 0.1 >= by_refitting(frame, end - inwards)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e3])
+def test_interval_is_in_the_unit_of_the_outcome_however_far_its_ends_are(unit):
+    frame = sample(2, 7, 5, 2)
+    found = wild_cluster(frame, "y ~ d", "d", "g")
+    assert found["ci_high"] - found["estimate"] > 6 * found["se"]  # few clusters: a long way
+    other = wild_cluster(frame.assign(y=frame["y"] * unit), "y ~ d", "d", "g")
+    for end in ("ci_low", "ci_high"):
+        assert other[end] == pytest.approx(found[end] * unit, rel=1e-6)
+
+
+def test_a_null_whose_p_is_exactly_one_minus_the_level_is_rejected():
+    frame = sample(5, 7, 4, 3, 1.0)
+    found = wild_cluster(frame, "y ~ d + x", "d", "g", level=0.875)
+    for end, inwards in ((found["ci_low"], 1e-6), (found["ci_high"], -1e-6)):
+        assert by_refitting(frame, end - inwards) == 0.125 < by_refitting(frame, end + inwards)
+
+
+def test_an_outcome_without_noise_has_its_effect_as_interval():
+    frame = pd.DataFrame({"y": [2.0, 2, 2, 0, 0, 0], "d": [1, 1, 1, 0, 0, 0], "g": range(6)})
+    found = wild_cluster(frame, "y ~ d", "d", "g")
+    assert (found["estimate"], found["ci_low"], found["ci_high"]) == pytest.approx((2, 2, 2))
+
+
+def test_there_is_no_error_when_every_row_has_a_parameter_of_its_own():
+    frame = pd.DataFrame({"y": [2.0, 1, 0], "d": [1, 0, 0], "x": [0.0, 1, 3], "g": range(3)})
+    assert np.isnan(wild_cluster(frame, "y ~ d + x", "d", "g")["se"])
 
 
 def test_drawn_signs_come_close_to_all_of_them():
@@ -210,6 +239,8 @@ def test_level_draws_weights_and_clusters_must_make_sense():
     frame = sample(16, 6, 3, 3).assign(w=0.0, one=1)
     for options, said in (
         ({"level": 95}, "Level is 95"),
+        ({"level": 0}, "Level is 0"),
+        ({"level": 1}, "Level is 1"),
         ({"draws": 0}, "0 draws"),
         ({"weights": "w"}, "must be positive"),
         ({"weights": "v"}, "No column v"),

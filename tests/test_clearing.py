@@ -87,6 +87,20 @@ def test_time_has_no_limit_where_nothing_need_have_been_cleared():
     assert c.months_until(0.5, (0.6, 0.6), (0.7, 0.7), (1, 1), "constant_plans") == (np.inf, np.inf)
 
 
+def test_an_area_that_starts_at_the_target_needs_no_time():
+    for model in c.MODELS:
+        assert c.months_until(0.8, (0.7, 0.8), (0.75, 0.85), (1, 2), model) == (0, 0)
+        assert c.months_until(0.8, (0.8, 0.8), (0.6, 0.7), (1, 2), model) == (0, 0)
+
+
+def test_what_was_cleared_to_the_last_customer_was_cleared_when_it_was_seen():
+    for model in c.MODELS:
+        assert c.months_until(0.0, (0.8, 0.8), (0.0, 0.0), (1, 2), model) == (1, 2)
+    # in equal proportions the last customer takes for ever, but any other target no time at all
+    assert c.months_until(0.4, (0.8, 0.8), (0.0, 0.0), (1, 2), "constant_proportion") == (0, 0)
+    assert c.months_until(0.0, (0.8, 0.8), (0.4, 0.4), (1, 2), "constant_proportion")[0] == np.inf
+
+
 def test_months_between_uncertain_dates():
     low, high = c.months_between(("2021-03-01", "2021-03-10"), ("2021-04-07", "2021-04-30"))
     assert low * c.DAYS_A_MONTH == pytest.approx(28) and high * c.DAYS_A_MONTH == pytest.approx(60)
@@ -166,8 +180,15 @@ def test_figures_that_contradict_the_split_are_refused():
         c.split_customers((100, 100), u, 2, known.assign(area_id="C"))
     with pytest.raises(KokeiluError, match="at least 1"):
         c.split_customers((100, 100), u, 0.5)
-    with pytest.raises(KokeiluError, match="0 or more"):
-        c.split_customers((100, 100), -u, 2)
+    for unemployed in (-u / 2, 0 * u, u * np.inf):
+        with pytest.raises(KokeiluError, match="0 or more"):
+            c.split_customers((100, 100), unemployed, 2)
+    for total in ((0, 100), (120, 100), (np.nan, 100)):
+        with pytest.raises(KokeiluError, match="two numbers in order above 0"):
+            c.split_customers(total, u, 2)
+    for limits in ({"lower": [-0.5]}, {"upper": [80]}):
+        with pytest.raises(KokeiluError, match="bad limits"):
+            c.split_customers((100, 100), u, 2, known.assign(**limits))
 
 
 # --- COVID ------------------------------------------------------------------------------------
@@ -188,6 +209,20 @@ def test_a_factor_k_allows_the_smallest_backlog_to_grow_k_fold_elsewhere():
         assert by_factor[k] == pytest.approx((0.125 + 24 * 0.125 * k) / 25, abs=1e-9)
     assert table["bound_high"].is_monotonic_decreasing  # from the weakest assumption on
     assert table["rest_low"].is_monotonic_increasing
+
+
+def test_a_difference_of_two_areas_turns_with_its_sign():
+    one = {"KK01": 1.0, "KK17": -1.0}
+    table, turned = (
+        c.covid_share(letter(), {area: sign * w for area, w in one.items()}, (2.0,))
+        for sign in (1, -1)
+    )
+    for what in ("bound", "rest"):
+        assert turned[f"{what}_low"].tolist() == pytest.approx((-table[f"{what}_high"]).tolist())
+        assert turned[f"{what}_high"].tolist() == pytest.approx((-table[f"{what}_low"]).tolist())
+    # nothing assumed: all of 80 % there and nothing of 12.5 % here, or the other way round
+    none = table.iloc[0]
+    assert (none["bound_low"], none["bound_high"]) == pytest.approx((-0.125, 0.8))
 
 
 def test_random_divisions_never_leave_the_bounds():
@@ -246,6 +281,22 @@ def test_weights_of_the_average_can_be_customers():
                 letter(), due=pd.DataFrame({"area_id": ["KK01"], "lower": [0.1], "upper": [0.2]})
             ),
             "for every area",
+        ),
+        *(
+            (
+                lambda low=low, high=high: c.covid_share(
+                    letter(), due=pd.DataFrame({"area_id": AREAS, "lower": low, "upper": high})
+                ),
+                "between 0 and 1",
+            )
+            for low, high in ((-0.5, 0.2), (0.1, 1.5))
+        ),
+        (lambda: c.rate_bounds((0.8, 1.5), (0.6, 0.7), (1, 2), "constant_plans"), "start: found"),
+        (lambda: c.rate_bounds((-0.1, 0.8), (0, 0.7), (1, 2), "constant_plans"), "start: found"),
+        (lambda: c.rate_bounds((0.8, 0.8), (0, 0.7), (2, 1), "constant_plans"), "months: found 2"),
+        (
+            lambda: c.rate_bounds((0.8, 0.8), (0, 0.7), (1, np.inf), "constant_plans"),
+            "months: found 1",
         ),
     ],
 )

@@ -184,3 +184,137 @@ def test_stated_power_is_the_share_of_draws_that_reject():
 def test_unusable_input_is_refused_with_the_reason(call, message):
     with pytest.raises(KokeiluError, match=message):
         call()
+
+
+# Averages over areas, and the edges of what is accepted.
+
+PATH = pd.DataFrame(
+    {
+        "area_id": list("AAABBBCCC"),
+        "event_month": [0, 1, 2] * 3,
+        "estimate": [-0.1, -0.3, -0.2, 0.1, -0.2, -0.4, -0.5, -0.1, -0.3],
+    }
+)
+CLOCK = PATH.drop(columns="estimate").assign(exposure=[0.5, 1.0, 2.0, 0.4, 1.2, 1.9, 0.0, 1.0, 2.5])
+SIZE = pd.Series({"C": 1.0, "A": 3.0, "B": 2.0})
+
+
+def test_a_class_of_exposure_holds_its_right_end_and_not_its_left():
+    table = exposure.per_exposure(PATH, CLOCK, [0, 1, 2])
+    assert table["n_cells"].tolist() == [4, 3] and table["n_areas"].tolist() == [3, 2]
+    assert table["n_outside"].tolist() == [2, 2]  # exposures of 0.0 and of 2.5
+    assert table["estimate"].tolist() == pytest.approx([np.mean([-0.1, -0.3, 0.1, -0.1]), -0.8 / 3])
+    assert table["exposure"].tolist() == pytest.approx([2.9 / 4, 5.1 / 3])
+    assert table["per_unit"].tolist() == pytest.approx([-0.4 / 2.9, -0.8 / 5.1])
+
+
+def test_weights_of_areas_and_the_shared_error_enter_the_interval_of_a_class():
+    row = exposure.per_exposure(PATH, CLOCK, [0, 1, 3], SIZE, shared=0.05).iloc[0]
+    cells = {"A": [-0.1, -0.3], "B": [0.1], "C": [-0.1]}
+
+    def mean(areas):
+        total = sum(SIZE[a] * sum(cells[a]) for a in areas)
+        return total / sum(SIZE[a] * len(cells[a]) for a in areas)
+
+    moved = [mean(set("ABC") - {a}) - mean("ABC") for a in "ABC"]
+    se = np.sqrt(2 / 3 * np.square(moved).sum() + 0.05**2)
+    assert row["estimate"] == pytest.approx(mean("ABC"))
+    # the 97.5 % point of t with 2 degrees of freedom
+    assert row["ci_high"] - row["estimate"] == pytest.approx(4.302653 * se, rel=1e-6)
+    assert row["estimate"] - row["ci_low"] == pytest.approx(4.302653 * se, rel=1e-6)
+
+
+def test_one_area_alone_has_no_interval_and_an_empty_class_no_mean():
+    alone, empty = (
+        exposure.per_exposure(PATH, CLOCK, edges).iloc[1] for edges in ([0, 2, 3], [0, 3, 4])
+    )
+    assert alone["estimate"] == -0.3 and alone["n_areas"] == 1
+    assert np.isnan([alone["ci_low"], alone["ci_high"]]).all()
+    assert empty["n_cells"] == 0
+    assert empty[["exposure", "estimate", "per_unit", "ci_low"]].isna().all()
+
+
+def test_areas_weigh_in_the_restarted_clock_as_they_are_told_to():
+    cleared = months_of({"A": 0, "B": 1, "C": 0.5}, {"A": 1, "B": 1, "C": 0.5})
+    table = exposure.restart_clock(PATH, cleared, SIZE)
+    assert table["bound_low"].tolist() == pytest.approx([(3 * -0.3 - 0.4 - 0.1) / 6, -2 / 6])
+    assert table["bound_high"].tolist() == pytest.approx([(3 * -0.1 - 0.4 - 0.1) / 6, -1.7 / 6])
+    assert table["estimate"].isna().all()
+    assert table["spread"].tolist() == pytest.approx([0.1, 0.15])
+    assert table["n_areas"].tolist() == [3, 3] and table["n_left_out"].tolist() == [0, 0]
+
+
+def test_months_before_the_start_and_areas_without_weight_do_not_count():
+    cleared = months_of({"A": 0, "B": 0, "C": 3})
+    early = pd.DataFrame({"area_id": list("ABC"), "event_month": -1, "estimate": 9.0})
+    table = exposure.restart_clock(pd.concat([early, PATH]), cleared, SIZE.where(SIZE != 2, 0))
+    assert table["months_cleared"].tolist() == [0, 1, 2]
+    assert table["estimate"].tolist() == pytest.approx([-0.1, -0.3, -0.2])
+    assert table["n_areas"].tolist() == [1, 1, 1] and table["n_left_out"].tolist() == [1] * 3
+
+
+def test_a_month_that_is_not_there_takes_its_area_out_of_that_month_only():
+    gone = PATH[(PATH["area_id"] != "B") | (PATH["event_month"] != 1)]
+    table = exposure.restart_clock(gone, months_of({"A": 0, "B": 0, "C": 0}))
+    assert table["n_areas"].tolist() == [3, 2, 3]
+
+
+@pytest.mark.parametrize("model", exposure.MODELS)
+def test_a_rate_of_zero_clears_nothing_and_one_month_is_the_start(model):
+    assert exposure.backlog_path(0.6, 0.0, model, 3).tolist() == [0.6, 0.6, 0.6]
+    assert exposure.backlog_path(1.0, 0.2, model, 1).tolist() == [1.0]
+
+
+def test_a_higher_level_has_less_power():
+    covariance, path = np.eye(2), np.array([0.0, 2.0])
+    found = exposure.detectable(covariance, path, level=0.9)
+    assert found["power"] == pytest.approx(0.763759, abs=1e-5)  # Phi(2 - 1.281552)
+    assert found["size_for_80"] == pytest.approx((1.281552 + 0.841621) / 2, abs=1e-5)
+
+
+def test_capacity_takes_months_up_to_the_whole_trial():
+    assert exposure.capacity(0.4, 0.5, 10, 10) == pytest.approx((0.8, 0.8))
+    assert exposure.capacity(0.4, (0, 1), (0, 5), 10) == pytest.approx((0.4, 0.8))
+    pairs = pd.DataFrame({"months_low": [0.0, 4.0], "months_high": [2.0, 8.0]})
+    low, high = exposure.capacity_by_area(0.4, 0.5, pairs, 10, [1, 3])
+    assert (low, high) == pytest.approx((0.4 / (1 - 0.5 * 0.3), 0.4 / (1 - 0.5 * 0.65)))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: exposure.capacity(0.7, 0.6, -0.5, 45), "0 <= months"),
+        (lambda: exposure.capacity(0.7, 0.6, 0, 0), "total above 0"),
+        (lambda: exposure.capacity(0.7, 0.6, 9, (8, 45)), "months <= total"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [1, np.nan], 45), "least and a greatest"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [[2, 1]], 45), "least and a greatest"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [[1, 2, 3]], 45), "least and a greatest"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [1, 2], 45, [1]), "2 numbers"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [1, 2], 45, [2, -1]), "from 0"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [1, 2], 45, [1, np.inf]), "from 0"),
+        (lambda: exposure.backlog_path(0.8, np.nan, "constant_plans", 3), "rate"),
+        (lambda: exposure.backlog_path(0.8, 0.1, "constant_plans", 0), "1 or more"),
+        (lambda: exposure.backlog_path(0.8, 0.1, "constant_plans", 3, floor=10), "per cent"),
+        (lambda: exposure.per_exposure(PATH, CLOCK, [1]), "two increasing"),
+        (lambda: exposure.per_exposure(PATH, CLOCK, [[0, 1], [2, 3]]), "two increasing"),
+        (
+            lambda: exposure.per_exposure(PATH.replace(-0.5, np.nan), CLOCK, [0, 1]),
+            "Area C, month 0: no estimate",
+        ),
+        (
+            lambda: exposure.restart_clock(PATH, months_of({"A": -0.5, "B": 0, "C": 0})),
+            "0 <= months_low",
+        ),
+        (
+            lambda: exposure.effective_exposure(
+                pd.DataFrame({"area_id": ["A"], "bound_low": [0.7], "bound_high": [0.6]}),
+                0.1, "constant_plans", 0.5, 3,
+            ),
+            "Backlog of area A: found 0.7 to 0.6",
+        ),
+        (lambda: exposure.detectable(np.full((1, 1), np.nan), [1.0]), "shape"),
+    ],
+)  # fmt: skip
+def test_the_edges_of_what_is_accepted(call, message):
+    with pytest.raises(KokeiluError, match=message):
+        call()

@@ -9,7 +9,14 @@ from panels import NAMES, simulated
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import compare
-from kokeilu_analysis.methods.inference import difference, randomization
+from kokeilu_analysis.methods.inference import (
+    difference,
+    difference_covariance,
+    effective_clusters,
+    mean_error,
+    minimum_detectable,
+    randomization,
+)
 
 
 def units(seed, clusters=9, size=4, treated=4, mixed=False):
@@ -163,6 +170,8 @@ def test_interval_covers_the_planted_effect_about_as_often_as_it_says():
         ({"change": np.nan}, "missing or infinite"),
         ({"change": np.inf}, "missing or infinite"),
         ({"w": 0.0}, "positive"),
+        ({"w": np.inf}, "positive"),
+        ({"treated": 0.5}, "unit 5 .* is 0.5; expected 0 or 1"),
         ({"w": np.nan}, "positive"),
         ({"treated": 2}, "unit 5 .* is 2.0; expected 0 or 1"),
         ({"treated": np.nan}, "unit 5 .* is nan"),
@@ -188,6 +197,90 @@ def test_groups_and_clusters_must_be_there():
         of(units(10, clusters=2, treated=1))
     with pytest.raises(KokeiluError, match="one entry a unit"):
         difference(frame["change"], frame["treated"], frame["w"], frame["cluster"][:-1])
+
+
+def test_treatment_may_be_written_as_objects_but_not_as_words():
+    frame = units(10)
+    assert of(frame.astype({"treated": object})) == of(frame)
+    with pytest.raises(KokeiluError, match="unit 0 .* is yes; expected 0 or 1"):
+        of(frame.assign(treated="yes"))
+
+
+def test_three_clusters_are_enough_and_may_have_any_label():
+    frame = units(10, clusters=3, mixed=True)
+    found = of(frame)
+    assert found["n_clusters"] == 3 and found["se"] > 0
+    for labels in ({0: 100, 1: -2, 2: 7}, {0: "b", 1: "ä", 2: ""}, {0: 0.5, 1: 2.5, 2: 1e9}):
+        other = of(frame.assign(cluster=frame["cluster"].map(labels)))
+        assert other["se"] == pytest.approx(found["se"], abs=1e-12)
+
+
+def test_a_group_that_is_one_cluster_leaves_the_sandwich_only():
+    frame = units(7, treated=1)
+    facts = frame["change"], frame["treated"], frame["w"], frame["cluster"]
+    with pytest.raises(KokeiluError, match="no jackknife. Use CR1"):
+        difference_covariance(*facts)
+    assert difference_covariance(*facts, "CR1")[0, 0] == pytest.approx(of(frame)["se_cr1"] ** 2)
+    with pytest.raises(KokeiluError, match="CR2"):
+        difference_covariance(*facts, "CR2")
+
+
+def test_error_of_a_mean_is_the_spread_of_leaving_each_cluster_out():
+    frame = units(11)
+    kept = [frame[frame["cluster"] != g] for g in range(9)]
+    left = np.array([np.average(f["change"], weights=f["w"]) for f in kept])
+    whole = np.average(frame["change"], weights=frame["w"])
+    found = mean_error(frame["change"], frame["w"], frame["cluster"])
+    assert found == pytest.approx(np.sqrt(8 / 9 * ((left - whole) ** 2).sum()))
+
+
+@pytest.mark.parametrize("spoil", [{"w": 0.0}, {"w": np.inf}, {"change": np.nan}, {"w": -0.5}])
+def test_a_mean_of_cells_that_cannot_be_used_has_no_error(spoil):
+    frame = units(11)
+    frame.loc[5, list(spoil)] = list(spoil.values())
+    with pytest.raises(KokeiluError, match="finite numbers and weights positive"):
+        mean_error(frame["change"], frame["w"], frame["cluster"])
+    with pytest.raises(KokeiluError, match="at least 3 clusters; found 2"):
+        mean_error([1.0, 2.0, 4.0], np.ones(3), [1, 1, 2])
+
+
+def test_effective_clusters_are_fewer_when_sizes_differ_and_empty_ones_do_not_count():
+    assert effective_clusters([2.0, 2.0, 2.0]) == pytest.approx(3)
+    assert effective_clusters([3.0, 1.0, 0.0]) == pytest.approx(16 / 10)
+    assert effective_clusters([0.25, 0.25]) == pytest.approx(2)
+    for sizes in ([1.0, -0.5], [0.0, 0.0], [1.0, np.inf], [np.nan, 1.0]):
+        with pytest.raises(KokeiluError, match="0 or more, and not all 0"):
+            effective_clusters(sizes)
+
+
+def test_detectable_effect_is_found_with_the_power_asked_for():
+    from scipy.special import stdtr
+
+    effect = minimum_detectable(2.0, 9, power=0.7, level=0.9)
+    critical = 1.833113  # the 95 % point of t with 9 degrees of freedom
+    assert effect > 0 and stdtr(9, effect / 2.0 - critical) == pytest.approx(0.7, abs=1e-6)
+    assert minimum_detectable(0.0, 1) == 0
+    assert minimum_detectable([1.0, 2.0], 9).tolist() == pytest.approx(
+        [minimum_detectable(1.0, 9), 2 * minimum_detectable(1.0, 9)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"se": -0.5}, "Error -0.5"),
+        ({"se": np.nan}, "Error nan"),
+        ({"df": 0.5}, "0.5 degrees of freedom"),
+        ({"df": np.nan}, "nan degrees of freedom"),
+        ({"power": 0}, "Power 0"),
+        ({"power": 1}, "Power 1"),
+        ({"level": 0}, "level 0"),
+        ({"level": 1}, "level 1"),
+    ],
+)
+def test_detectable_effect_of_no_test_is_refused(options, said):
+    with pytest.raises(KokeiluError, match=said):
+        minimum_detectable(**{"se": 1.0, "df": 5} | options)
 
 
 # Randomization.
@@ -300,3 +393,34 @@ def test_strata_keep_how_many_are_treated_within_each():
     assert len(np.unique(found["placebo"].round(9))) == 9
     with pytest.raises(KokeiluError, match="more than one stratum"):
         drawn(frame, draws=5, strata=np.arange(len(frame)))
+    for broken in (strata[:-1], strata.astype(object).where(frame.index > 0)):
+        with pytest.raises(KokeiluError, match="one entry a unit, none missing"):
+            drawn(frame, draws=5, strata=broken)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"draws": 0}, "Draws is 0"),
+        ({"draws": "some"}, "Draws is 'some'"),
+        ({"statistic": "ratio"}, "'ratio'; expected difference or t"),
+        ({"draws": "all", "strata": np.zeros(36)}, "or strata, to take all"),
+    ],
+)
+def test_draws_and_statistic_must_be_known(options, said):
+    with pytest.raises(KokeiluError, match=said):
+        drawn(units(22), **options)
+
+
+def test_one_draw_is_a_draw_and_9999_are_taken_unless_told_otherwise():
+    frame = units(22)
+    assert len(drawn(frame, draws=1)["placebo"]) == 1
+    found = drawn(frame)
+    assert len(found["placebo"]) == 9999 and found["p"] * 10_000 == pytest.approx(
+        round(found["p"] * 10_000)
+    )
+
+
+def test_every_assignment_of_many_clusters_is_too_much():
+    with pytest.raises(KokeiluError, match="Too many assignments"):
+        drawn(units(23, clusters=24, size=1, treated=12), draws="all")

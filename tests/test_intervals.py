@@ -83,6 +83,18 @@ def test_perfect_correlation_and_equal_errors_need_no_more_than_imbens_and_mansk
     assert found == pytest.approx(imbens_manski(0.0, 3.0, 1.0, 1.0, 25), abs=1e-3)
 
 
+def test_perfect_negative_correlation_needs_one_side_only():
+    # both ends miss together, so each end's own 5 % are all there is
+    found = stoye(0.0, 3.0, 1.0, 1.0, 25, correlation=-1.0)
+    assert found == pytest.approx((-1.64485, 4.64485), abs=1e-4)
+
+
+def test_with_one_end_known_exactly_the_correlation_does_not_matter():
+    for errors in ((0.0, 1.0), (1.0, 0.0)):
+        found = stoye(0.0, 4.0, *errors, 25, correlation=0.5)
+        assert found == imbens_manski(0.0, 4.0, *errors, 25)
+
+
 def test_both_are_offered_among_the_methods_of_inference():
     assert inference.imbens_manski is imbens_manski and inference.stoye is stoye
 
@@ -96,6 +108,8 @@ def test_both_are_offered_among_the_methods_of_inference():
         ((0, 1, 1, np.nan, 25), "se_high is nan"),
         ((0, 1, 1, 1, 1), "n is 1"),
         ((0, 1, 1, 1, 25, 95), "Level is 95"),
+        ((0, 1, 1, 1, 25, 0.5), "Level is 0.5"),
+        ((0, 1, 1, 1, 25, 1), "Level is 1"),
     ],
 )
 def test_input_that_is_no_estimate_is_refused(arguments, said):

@@ -141,3 +141,99 @@ def test_undoing_the_tilt_of_the_reports_restores_the_line():
 def test_unusable_input_is_refused_with_the_reason(call, message):
     with pytest.raises(KokeiluError, match=message):
         call()
+
+
+# Weights, the reference backlog, and the edges of what is accepted.
+
+D, B, W = np.array([0.5, 0.4, 0.2, 0.25]), np.array([0.2, 0.4, 0.6, 0.9]), np.array([1.0, 3, 2, 2])
+
+
+def repeated(values):
+    return np.repeat(values, W.astype(int))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda d, b, w: measurement.corrected_line(d, b, [0.6, 0.9], w, at=0.3),
+        lambda d, b, w: measurement.attenuation_bounds(d, b, w, at=0.3),
+        lambda d, b, w: measurement.attenuation_bounds(d, b, w, r=(0.6, 0.8)),
+        lambda d, b, w: measurement.tilted_line(d, b, [0.1, -0.2], w, at=0.3),
+        lambda d, b, w: pd.Series(measurement.reliability(b, [0.05, 0.1], w)),
+    ],
+)
+def test_a_whole_weight_counts_as_that_many_equal_areas(call):
+    weighted, copied = call(D, B, W), call(repeated(D), repeated(B), None)
+    weighted, copied = weighted.astype(float), copied.astype(float)
+    assert np.allclose(weighted, copied, rtol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda at: measurement.corrected_line(D, B, [1.0, 0.8], at=at),
+        lambda at: measurement.tilted_line(D, B, [0.0, 0.2], at=at),
+        lambda at: measurement.simex_line(D, B, 0.05, W, draws=5, at=at),
+    ],
+)
+def test_the_effect_at_another_backlog_is_a_step_along_the_line(call):
+    zero, one = call(0.0), call(0.4)
+    assert (one["effect"] - zero["effect"]).to_numpy() == pytest.approx(0.4 * zero["slope"])
+
+
+def test_the_reliability_is_the_share_of_the_spread_that_is_no_error():
+    assert measurement.reliability(B, 0.1) == pytest.approx(1 - 0.01 / np.var(B))
+    sure, unsure = measurement.reliability(B, [0.0, 0.2])
+    assert sure == 1 and unsure == pytest.approx(1 - 0.04 / np.var(B))
+
+
+def test_the_sign_turns_within_what_a_reliability_can_be_or_not_at_all():
+    # mean 0.2, slope -1 from the mean backlog of 0.5: zero at r = -1 · 0.5 / 0.2, out of reach
+    far = measurement.corrected_line([0.4, 0.0], [0.3, 0.7], 1.0)
+    assert np.isnan(far["r_sign_change"][0])
+    # mean -0.8: the effect at no backlog is -0.3 and turns at r = 0.625
+    near = measurement.corrected_line([-0.6, -1.0], [0.3, 0.7], 1.0)
+    assert near["r_sign_change"][0] == pytest.approx(0.625)
+    assert near["effect"][0] == pytest.approx(-0.3)
+    none = measurement.corrected_line([0.2, -0.2], [0.3, 0.7], 1.0)
+    assert np.isnan(none["r_sign_change"][0])
+
+
+def test_bounds_under_a_named_reliability_are_the_lines_at_its_ends():
+    found = measurement.attenuation_bounds(D, B, r=(0.5, 0.8), at=0.1).iloc[0]
+    ends = measurement.corrected_line(D, B, [0.5, 0.8], at=0.1)
+    assert found["r_low"] == 0.5 and found["r_high"] == 0.8
+    for what in ("effect", "slope"):
+        assert (
+            found[f"{what}_low"] == ends[what].min() and found[f"{what}_high"] == ends[what].max()
+        )
+    free = measurement.attenuation_bounds(D, B).iloc[0]
+    assert (free["r_low"], free["r_high"]) == pytest.approx((np.corrcoef(D, B)[0, 1] ** 2, 1))
+    flat = measurement.attenuation_bounds([0.3, 0.3, 0.3], [0.1, 0.2, 0.6]).iloc[0]
+    assert flat.to_list() == pytest.approx([0.3, 0.3, 0, 0, 1, 1])
+
+
+def test_a_line_without_noise_is_carried_back_to_its_own_slope():
+    b = np.linspace(0.1, 0.9, 40)
+    table = measurement.simex_line(0.3 - 0.5 * b, b, 0.05, draws=200, seed=1)
+    exact = measurement.corrected_line(0.3 - 0.5 * b, b, measurement.reliability(b, 0.05))
+    assert table["naive_slope"].tolist() == pytest.approx([-0.5, -0.5])
+    for extrapolant in range(2):
+        assert table["slope"][extrapolant] == pytest.approx(exact["slope"][0], rel=5e-3)
+        assert table["effect"][extrapolant] == pytest.approx(exact["effect"][0], abs=5e-3)
+    again = measurement.simex_line(0.3 - 0.5 * b, b, 0.05, draws=200, seed=1)
+    other = measurement.simex_line(0.3 - 0.5 * b, b, 0.05, draws=200, seed=2)
+    assert table.equals(again) and not table.equals(other)
+
+
+def test_rounding_to_twentieths_widens_half_as_much_and_stays_among_shares():
+    table = measurement.heaped([0.0, 0.05, 0.35, 0.36, 1.0], step=0.05)
+    assert table["lower"].tolist() == pytest.approx([0.0, 0.025, 0.325, 0.36, 0.975])
+    assert table["upper"].tolist() == pytest.approx([0.025, 0.075, 0.375, 0.36, 1.0])
+
+
+def test_a_tilt_may_reach_the_ends_of_the_shares_and_no_further():
+    # backlogs of 0.3 - 0.2 tilt and 0.7 + 0.2 tilt
+    table = measurement.tilted_line([0.4, 0.0], [0.3, 0.7], [1.5, 1.51, -3.5, -3.51, -1.0])
+    assert table["possible"].tolist() == [True, False, True, False, True]
+    assert table["slope"].isna().tolist() == [False] * 4 + [True]  # no difference is left

@@ -51,6 +51,14 @@ def test_joint_p_is_never_below_the_single_one_and_keeps_the_order():
     assert found.loc[0, "p"] == one["p"] and found.loc[0, "t"] == pytest.approx(one["statistic"])
 
 
+def test_every_outcome_has_its_weighted_difference_as_estimate():
+    d, treated, cluster, w = units(2, 3)
+    found = romano_wolf(d, treated, cluster, draws=9, weights=w)
+    assert found["estimate"].to_numpy() == pytest.approx(
+        difference(d, treated, w, cluster)["estimate"]
+    )
+
+
 def test_outcomes_that_are_copies_cost_nothing():
     d, *rest, _ = units(3, 1)
     found = romano_wolf(np.repeat(d, 4, axis=1), *rest, draws=499)
@@ -81,6 +89,25 @@ def test_each_specification_equals_randomization_of_it_alone():
     assert found["median"] == np.median(found["table"]["estimate"])
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_the_unit_of_the_weights_changes_no_p(unit):
+    d, treated, cluster, w = units(5, 2, clusters=5, treated=2)
+    w = (w * np.where(cluster < 2, 0.1, 0.7))[:, None] * [1, 0.3]
+    w[cluster > 2, 1] = 0  # most reassignments leave the second specification without a group
+    one, other = (
+        specification_curve(*specification_sums(d, w * by, treated, cluster), draws=199)
+        for by in (1.0, unit)
+    )
+    assert one["table"]["p"].tolist() == other["table"]["p"].tolist()
+    assert one["placebo_median"] == pytest.approx(other["placebo_median"], rel=1e-6)
+
+
+def test_the_curve_takes_9999_draws_unless_told_otherwise():
+    d, treated, cluster, w = units(6, 1)
+    found = specification_curve(*specification_sums(d, w, treated, cluster))
+    assert len(found["placebo_median"]) == 9999
+
+
 def test_one_specification_has_the_median_and_p_of_its_own():
     d, treated, cluster, w = units(6, 1)
     found = specification_curve(*specification_sums(d, w, treated, cluster), draws=499)
@@ -101,7 +128,34 @@ def test_specifications_without_a_group_or_with_a_gap_are_named():
     d[4, 1] = np.nan
     with pytest.raises(KokeiluError, match=r"Specification 1 uses unit 4"):
         specification_sums(d, w, treated, cluster)
+    with pytest.raises(KokeiluError, match="Weights must be 0 or more"):
+        specification_sums(d, w - np.where(w == w.min(), w.min() + 0.5, 0), treated, cluster)
+    with pytest.raises(KokeiluError, match="partly treated"):
+        specification_sums(d[:, :1], w, np.arange(len(w)) % 2, cluster)
     with pytest.raises(KokeiluError, match="missing or infinite"):
         uniform_band([np.nan], [[1.0]])
     with pytest.raises(KokeiluError, match="do not fit"):
         stepdown([1.0], pd.DataFrame({"a": [1], "b": [2]}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (([1.0], [[-0.5]]), "variance of coefficient 0"),
+        (([1.0], [[1.0]], 1.0), "Level 1.0"),
+        (([1.0], [[1.0]], 0.0), "Level 0.0"),
+        (([1.0], [[1.0]], 0.95, 0), "draws 0"),
+        (([1.0, 2.0], [[1.0, 3.0], [3.0, 1.0]]), "negative eigenvalue"),
+        (([1.0, 2.0], [[1.0]]), "k x k covariance"),
+    ],
+)
+def test_a_band_needs_a_covariance_a_level_and_draws(arguments, said):
+    with pytest.raises(KokeiluError, match=said):
+        uniform_band(*arguments)
+
+
+def test_one_draw_is_enough_for_a_band_and_no_variance_at_all_needs_none():
+    assert uniform_band([1.0], [[1.0]], draws=1)["critical"] > 0
+    still = uniform_band([1.0, 2.0], np.zeros((2, 2)))
+    assert still["low"].tolist() == still["high"].tolist() == [1.0, 2.0]
+    assert np.isnan(still["critical"])

@@ -130,6 +130,7 @@ def test_identified_set_is_the_estimate_plus_and_minus_m_times_the_largest_step(
 
 def test_bent_trends_before_the_start_refute_a_straight_one():
     assert np.isnan(identified_set([0.0, 1.0, 0.0, 2.0], 3, 1, "smoothness", 0.1)).all()
+    assert np.isnan(identified_set([-0.15, 0.0, 0.0], 2, 1, "smoothness", 0.1)).all()
     # trend of slope 1: the effect is 2 - 1; one bend of at most 0.25 can come at the base
     found = identified_set([-2.0, -1.0, 2.0], 2, 1, "smoothness", 0.25)
     assert found == pytest.approx((0.75, 1.25))
@@ -202,6 +203,14 @@ def test_interval_moves_with_the_unit_and_the_sign(method):
     assert turned == pytest.approx((-high, -low), abs=1e-7)
 
 
+@pytest.mark.parametrize(("method", "m"), [("relative", 0.7), ("smoothness", 0.05)])
+@pytest.mark.parametrize("weights", [[1.0, 0.0], [0.3, -0.7]])
+def test_turning_the_target_turns_the_interval(method, m, weights):
+    low, high = honest(*LONG, method, m, weights=weights)
+    turned = honest(*LONG, method, m, weights=-np.array(weights))
+    assert turned == pytest.approx((-high, -low), abs=1e-7)
+
+
 def test_adding_a_linear_trend_leaves_the_smoothness_interval_where_it_was():
     beta, cov, n_pre, n_post = LONG
     periods = np.r_[np.arange(-n_pre, 0), np.arange(1, n_post + 1)]
@@ -252,6 +261,10 @@ def test_honest_is_offered_among_the_methods_of_inference():
         ({"m": -1}, "Bound m is -1"),
         ({"m": np.nan}, "Bound m is nan"),
         ({"level": 1.0}, "Level is 1.0"),
+        ({"level": 0.5}, "Level is 0.5"),
+        ({"m": np.inf}, "Bound m is inf"),
+        ({"n_post": 0}, "at least 1"),
+        ({"weights": [1.0, np.nan]}, "must be 2 numbers"),
         ({"weights": [1.0]}, "must be 2 numbers"),
         ({"weights": [0.0, 0.0]}, "not all 0"),
         ({"n_pre": 4}, r"4 \+ 2 coefficients"),

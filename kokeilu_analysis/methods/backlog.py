@@ -251,8 +251,6 @@ class FeasibleSet:
         weights : Series or dict by area, optional
             Non-negative; equal for all areas if not given.
         """
-        if not 0 < q <= 1:
-            raise KokeiluError(f"A quantile needs q above 0 and at most 1, not {q}.")
         w = None if weights is None else self._vector(weights)
         if w is not None and ((w < 0).any() or w.sum() == 0):
             raise KokeiluError("Weights of a quantile must not be negative or all zero.")

@@ -1,5 +1,6 @@
 """study.toml as a checked object: windows, main specification, panel limits."""
 
+import ast
 import tomllib
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,99 @@ VARIANT = ("threat", "keep", "weights", "baseline", "post", "treated", "estimato
 VARIANT += OPTIONS
 OUTCOME = ("name", "plus", "minus", "better", "posts")
 CURVE = ("baselines", "posts", "weights", "trends", "controls", "treated", "draws", "seed")
+SIZE_LIMIT, TEXT_LIMIT = 100_000, 300  # bytes, signs; the study's own file has 10,000
+STOPS_LIMIT = 100  # a key of thousands of parts takes the reader of TOML minutes
+CONDITION = (  # of what a condition may consist; a call or an attribute could do anything
+    *(ast.Expression, ast.BoolOp, ast.boolop, ast.UnaryOp, ast.Not, ast.Invert, ast.USub),
+    *(ast.BinOp, ast.BitAnd, ast.BitOr, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Compare),
+    *(ast.cmpop, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple),
+)
+
+
+def _text(value):
+    return isinstance(value, str) and value.isprintable() and len(value) <= TEXT_LIMIT
+
+
+def _number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+
+
+def _whole(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def _condition(value):
+    if not _text(value):
+        return False
+    try:
+        return not value or all(isinstance(n, CONDITION) for n in ast.walk(_parsed(value)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _parsed(condition):
+    return ast.parse(condition, mode="eval")
+
+
+def _listed(of):
+    return lambda value: isinstance(value, list) and all(map(of, value))
+
+
+def _named(of):
+    """A table of texts that mean something by their names."""
+    return lambda value: (
+        isinstance(value, dict) and all(map(_text, value)) and all(map(of, value.values()))
+    )
+
+
+KINDS = {  # how a value must be, and how the message names it
+    "text": (_text, f"a text of at most {TEXT_LIMIT} signs"),
+    "texts": (_listed(_text), "a list of texts"),
+    "number": (_number, "a number"),
+    "numbers": (_listed(_number), "a list of numbers"),
+    "whole": (_whole, "a whole number of 0 or more"),
+    "list": (_listed(lambda value: True), "a list"),
+    "windows": (_named(lambda value: True), "a table of windows"),
+    "condition": (_condition, 'a condition on columns, such as "population_2020 >= 5000"'),
+    "conditions": (_named(_condition), "a table of conditions on columns"),
+    "option": (
+        lambda v: isinstance(v, bool) or _number(v) or _listed(_text)(v),
+        "true, false, a number or a list of names",
+    ),
+}
+SHAPE = {  # of each section: key → kind; months and windows are judged where they are read
+    "panel": {},
+    "registers": {"source": "text"},
+    "trial": {},
+    "event_study": {},
+    "main": dict.fromkeys(("outcome", "post", "weights", "cluster"), "text"),
+    "lag": dict.fromkeys(("steepest", "heap"), "number")
+    | {"exposure_step": "whole"}
+    | dict.fromkeys(
+        ("debt_share", "capacity_lost", "error_sd", "tilts", "trend_breaks"), "numbers"
+    ),
+    "backlog": dict.fromkeys(("customers_factor", "hours_per_month", "target"), "number")
+    | dict.fromkeys(("minutes_per_plan", "customers_per_officer", "arrivals"), "numbers")
+    | {"covid_factors": "numbers", "replies_grid": "whole"},
+    "peers": {"shares": "numbers"},
+    "distances": dict.fromkeys(("near", "commuting"), "number"),
+    "specification_curve": dict.fromkeys(("baselines", "posts"), "list")
+    | dict.fromkeys(("weights", "trends"), "texts")
+    | dict.fromkeys(("controls", "treated"), "conditions")
+    | dict.fromkeys(("draws", "seed"), "whole"),
+}
+ENTRY = {  # of an outcome and of a check
+    "outcome": {
+        "name": "text",
+        "better": "text",
+        "plus": "texts",
+        "minus": "texts",
+        "posts": "list",
+    },
+    "check": dict.fromkeys(("spec", "threat", "weights", "treated", "estimator"), "text")
+    | {"keep": "condition"},
+}
+CHECKS = ("robustness", "control_group", "threat", "date")
 
 
 @dataclass(frozen=True)
@@ -150,12 +244,8 @@ def load(path=paths.STUDY):
     '2022M11–2023M10'
     """
     name = paths.shown(path)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(name, str(error), "a TOML file") from error
-    except FileNotFoundError as error:
-        raise DataError(name, "no such file", "the study's design") from error
+    raw = _read(path, name)
+    _check_shape(raw, name)
 
     def get(section, key):
         try:
@@ -167,12 +257,10 @@ def load(path=paths.STUDY):
         try:
             return pd.Timestamp(datetime.strptime(text, form))
         except (ValueError, TypeError) as error:
-            raise DataError(name, repr(text), such, row=f"[{section}]", column=key) from error
+            raise DataError(name, _shown(text), such, row=f"[{section}]", column=key) from error
 
     def registers():
         source, last, days = (get("registers", key) for key in REGISTERS)
-        if not isinstance(source, str):
-            raise DataError(name, repr(source), "a folder or an address", "[registers]", "source")
         if whole_number("registers", "plan_days", "a number of days above 0") < 1:
             raise DataError(name, days, "a number of days above 0", "[registers]", "plan_days")
         last = month("registers", "last_day", last, "%Y-%m-%d", 'a day such as "2025-01-31"')
@@ -181,7 +269,7 @@ def load(path=paths.STUDY):
     def window(section, key, ends):
         if not isinstance(ends, list) or len(ends) != 2:
             raise DataError(
-                name, repr(ends), "first and last month", row=f"[{section}]", column=key
+                name, _shown(ends), "first and last month", row=f"[{section}]", column=key
             )
         first, last = (month(section, key, end) for end in ends)
         if last < first:
@@ -193,7 +281,7 @@ def load(path=paths.STUDY):
     def whole_number(section, key, such="a year such as 2019"):
         value = get(section, key)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise DataError(name, repr(value), such, f"[{section}]", key)
+            raise DataError(name, _shown(value), such, f"[{section}]", key)
         return value
 
     windows = {k: window("windows", k, v) for k, v in raw.get("windows", {}).items()}
@@ -224,14 +312,17 @@ def load(path=paths.STUDY):
         isinstance(b, int | float) and 0 <= b <= 1 for b in backlog
     ):
         raise DataError(
-            name, repr(backlog), "a list of shares from 0 to 1", "[lag]", "reference_backlog"
+            name, _shown(backlog), "a list of shares from 0 to 1", "[lag]", "reference_backlog"
         )
     usual = {"baseline": windows["baseline"], "post": windows[post], "weights": weights}
 
     def variant(entry, where):
         unknown = set(entry) - {"spec", *VARIANT}
         if "spec" not in entry or unknown:
-            raise DataError(name, unknown or "no spec", f"spec, {', '.join(VARIANT)}", f"[{where}]")
+            found = _shown(unknown) if unknown else "no spec"
+            raise DataError(name, found, f"spec, {', '.join(VARIANT)}", f"[{where}]")
+        options = {k: entry[k] for k in OPTIONS if k in entry}
+        _check_values(options, dict.fromkeys(options, "option"), f"[{where}]", name)
         pair = {
             key: window(where, key, entry[key]) if key in entry else usual[key]
             for key in ("baseline", "post")
@@ -241,7 +332,9 @@ def load(path=paths.STUDY):
             raise DataError(name, found, "a baseline that ends before post", f"[{where}]", "post")
         estimator = entry.get("estimator", "did")
         if estimator not in ESTIMATORS:
-            raise DataError(name, estimator, f"one of {', '.join(ESTIMATORS)}", where, "estimator")
+            raise DataError(
+                name, estimator, f"one of {', '.join(ESTIMATORS)}", f"[{where}]", "estimator"
+            )
         path = entry.get("matched_on")
         group = f"{entry['threat']}/" if "threat" in entry else ""
         return Variant(
@@ -251,7 +344,7 @@ def load(path=paths.STUDY):
             **pair,
             estimator=estimator,
             treated=entry.get("treated", ""),
-            options={k: entry[k] for k in OPTIONS if k in entry},
+            options=options,
             matched_on=None if path is None else window(where, "matched_on", path),
         )
 
@@ -312,3 +405,54 @@ def load(path=paths.STUDY):
         distances={key: get("distances", key) for key in ("near", "commuting")},
         registers=registers(),
     )
+
+
+def _read(path, name):
+    """Return the file as nested tables."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(name, "no such file", "the study's design") from error
+    except OSError as error:
+        raise DataError(name, error.strerror, "a readable file") from error
+    if len(content) > SIZE_LIMIT:
+        raise DataError(name, f"{len(content):,} bytes", f"at most {SIZE_LIMIT:,}")
+    stops = [line.count(b".") for line in content.splitlines()]
+    if max(stops, default=0) > STOPS_LIMIT:
+        row = stops.index(max(stops)) + 1
+        raise DataError(name, f"{max(stops)} full stops", f"at most {STOPS_LIMIT} in a line", row)
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise DataError(name, "tables nested without end", "a TOML file") from error
+    except ValueError as error:  # not TOML, not UTF-8, a number of thousands of digits
+        raise DataError(name, str(error), "a TOML file") from error
+
+
+def _check_shape(raw, name):
+    """Refuse sections that are no tables and values that are not of their kind."""
+    _check_values(raw, {"windows": "windows"}, None, name)
+    for section, kinds in SHAPE.items():
+        values = raw.get(section, {})
+        if not isinstance(values, dict):
+            raise DataError(name, _shown(values), "a table", f"[{section}]")
+        _check_values(values, kinds, f"[{section}]", name)
+    for section in ("outcome", *CHECKS):
+        entries = raw.get(section, [])
+        if not _listed(lambda entry: isinstance(entry, dict))(entries):
+            raise DataError(name, _shown(entries), "tables, one an entry", f"[[{section}]]")
+        for number, entry in enumerate(entries, start=1):
+            kinds = ENTRY["outcome" if section == "outcome" else "check"]
+            _check_values(entry, kinds, f"[[{section}]] number {number}", name)
+
+
+def _check_values(values, kinds, where, name):
+    for key, kind in kinds.items():
+        fits, expected = KINDS[kind]
+        if key in values and not fits(values[key]):
+            raise DataError(name, _shown(values[key]), expected, where, key)
+
+
+def _shown(value):
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from kokeilu_analysis import paths, store
 from kokeilu_analysis.errors import DataError
 
 DESCRIPTOR = "datapackage.json"
+SIZE_LIMIT, ROW_LIMIT = 20_000_000, 500_000  # bytes, rows: the largest table has 0.3 million bytes
 RESTORE = "Restore the file from the repository."
 DESCRIBE = (
     "It was edited after it was described: restore it, or, if the change is meant, "
@@ -48,20 +50,122 @@ def load(folder):
     Raises
     ------
     DataError
-        When the description is missing or is not JSON with a list of resources.
+        When the description is missing, is not JSON with a list of resources, or a resource has
+        no name, a path out of the folder or a schema that is none.
     """
     path = Path(folder) / DESCRIPTOR
     file = paths.shown(path)
     try:
-        package = json.loads(path.read_text(encoding="utf-8"))
+        package = json.loads(_content(path, file).decode("utf-8"))
     except FileNotFoundError:
         raise DataError(file, "no file", "the description of the folder", advice=RESTORE) from None
     except ValueError as fault:  # not JSON, or not UTF-8
         line = getattr(fault, "lineno", None)
         raise DataError(file, str(fault), "JSON in UTF-8", line, advice=RESTORE) from None
+    except RecursionError:
+        raise DataError(file, "JSON nested without end", "JSON", advice=RESTORE) from None
     if not isinstance(package, dict) or not isinstance(package.get("resources"), list):
         raise DataError(file, "no list of resources", 'a "resources" list', advice=RESTORE)
+    for number, entry in enumerate(package["resources"], start=1):
+        _check_entry(entry, number, file)
     return package
+
+
+def _check_entry(entry, number, file):
+    """Refuse a description that names no file of its folder, or whose schema cannot be one."""
+
+    def require(right, key, expected):
+        if not right:
+            raise DataError(file, f"another {key}", expected, f"resource {number}", key, RESTORE)
+
+    require(isinstance(entry, dict), "resource", "a resource with its keys")
+    require(_word(entry.get("name")), "name", "a short text")
+    place = entry.get("path")
+    inside = _word(place) and not Path(place).is_absolute() and ".." not in Path(place).parts
+    require(inside and "\\" not in place, "path", "a file of the folder")
+    for key in ("hash", "title", "form", "vintage"):
+        given = entry.get(key) if "form" in entry else entry.get(key, key)
+        require(_word(given), key, "a short text, which every snapshot has")
+    require("form" not in entry or isinstance(entry.get("bytes"), int), "bytes", "a number")
+    schema = entry.get("schema", {"fields": []})
+    require(isinstance(schema, dict), "schema", "a schema")
+    fields = schema.get("fields")
+    require(isinstance(fields, list) and all(map(_is_field, fields)), "fields", "fields")
+    names = [field["name"] for field in fields]
+    require(len(set(names)) == len(names), "fields", "each name once")
+    keys = schema.get("primaryKey", [])
+    require(
+        set(_names(keys) or []) <= set(names) and _names(keys) is not None, "primaryKey", "fields"
+    )
+    for pair in _list(schema.get("order", [])):
+        fits = isinstance(pair, list) and len(pair) == 2 and set(_names(pair) or "?") <= set(names)
+        require(fits, "order", "pairs of fields")
+    require(isinstance(schema.get("order", []), list), "order", "pairs of fields")
+    require(isinstance(schema.get("foreignKeys", []), list), "foreignKeys", "a list of keys")
+    for key in _list(schema.get("foreignKeys", [])):
+        other = key.get("reference") if isinstance(key, dict) else None
+        fits = isinstance(other, dict) and isinstance(other.get("resource"), str)
+        ends = [_names(key.get("fields")), _names(other.get("fields"))] if fits else [None, None]
+        fits = None not in ends and len(ends[0]) == len(ends[1]) > 0 and set(ends[0]) <= set(names)
+        require(fits, "foreignKeys", "fields and the fields that they refer to")
+
+
+def _is_field(field):
+    """Tell whether a description of a column can be used."""
+    if not isinstance(field, dict) or not _word(field.get("name")):
+        return False
+    limits = field.get("constraints", {})
+    if field.get("type") not in ("string", *FORMS) or not isinstance(limits, dict):
+        return False
+    form = limits.get("pattern", "")
+    try:
+        re.compile(form)
+        bounds = [limits[key] for key in ("minimum", "maximum") if key in limits]
+        if field["type"] in ("date", "yearmonth"):
+            bounds = [pd.Timestamp(bound).day for bound in bounds]
+    except (re.error, TypeError, ValueError, RecursionError, OverflowError):
+        return False
+    numbers = all(isinstance(b, int | float) and not isinstance(b, bool) for b in bounds)
+    flags = [limits.get(key, True) for key in ("required", "unique")] + [
+        field.get("infinite", True)
+    ]
+    texts = [field.get(key, "") for key in ("description", "unit", "advice")]
+    allowed = limits.get("enum", [])
+    return (
+        (numbers and field["type"] != "string" or not bounds)
+        and all(isinstance(flag, bool) for flag in flags)
+        and all(isinstance(text, str) for text in texts)
+        and isinstance(allowed, list)
+        and all(isinstance(value, str | int | float) for value in allowed)
+    )
+
+
+def _word(text):
+    return isinstance(text, str) and text.isprintable() and 0 < len(text) <= 300
+
+
+def _names(given):
+    """Return one name or several as a list; None if it is neither."""
+    given = [given] if isinstance(given, str) else given
+    return given if isinstance(given, list) and all(map(_word, given)) else None
+
+
+def _list(given):
+    return given if isinstance(given, list) else []
+
+
+def _content(path, file):
+    """Return the bytes of a file that may be read whole."""
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= SIZE_LIMIT else b""
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        raise DataError(file, fault.strerror, "a readable file", advice=RESTORE) from None
+    if size > SIZE_LIMIT:
+        raise DataError(file, f"{size:,} bytes", f"at most {SIZE_LIMIT:,}", advice=RESTORE)
+    return content
 
 
 def resource(folder, name):
@@ -187,7 +291,13 @@ def dictionary(folder, name):
     for field in _fields(resource(folder, name), name):
         says = allowed(field.get("constraints", {}))
         rows.append(
-            [field["name"], field["type"], field.get("unit", ""), field["description"], says]
+            [
+                field["name"],
+                field["type"],
+                field.get("unit", ""),
+                field.get("description", ""),
+                says,
+            ]
         )
     return pd.DataFrame(rows, columns=["column", "type", "unit", "meaning", "allowed"])
 
@@ -230,46 +340,70 @@ def _parse(path):
     file = paths.shown(path)
     if not path.is_file():
         raise DataError(file, "no file", "a described table", advice=RESTORE)
-    content = path.read_bytes()
     advice = "Save it as UTF-8 without a byte-order mark, with plain line ends."
-    if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(file, "a byte-order mark", "plain UTF-8", row=1, advice=advice)
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        row = content.count(b"\n", 0, fault.start) + 1
-        found = f"byte 0x{content[fault.start]:02x} at offset {fault.start}"
-        raise DataError(file, found, "UTF-8 text", row=row, advice=advice) from None
-    if "\r" in text:
-        row = text.count("\n", 0, text.index("\r")) + 1
-        raise DataError(file, "a carriage return", "lines that end in \\n", row, advice=advice)
-    if not text.endswith("\n"):
-        found = "an empty file" if not text else "a line without an end (truncated)"
-        row = text.count("\n") + 1
-        raise DataError(file, found, "a table that ends with a line end", row, advice=RESTORE)
+    text = text_of(_content(path, file), file, advice, RESTORE)
+    if text.count("\n") > ROW_LIMIT:
+        raise DataError(file, f"{text.count(chr(10)):,} rows", f"at most {ROW_LIMIT:,}", ROW_LIMIT)
     reader, records, lines, start = csv.reader(io.StringIO(text), strict=True), [], [], 1
+    hint = "A text with a comma must stand in double quotes."
     try:
         for record in reader:
+            if records and len(record) != len(records[0]):
+                found, expected = (
+                    f"{len(record)} fields",
+                    f"{len(records[0])} fields as in the header",
+                )
+                raise DataError(file, found, expected, row=start, advice=hint)
             records.append(record)
             lines.append(start)
             start = reader.line_num + 1
     except csv.Error as fault:
         raise DataError(file, str(fault), "a well-formed CSV row", start, advice=RESTORE) from None
-    width = len(records[0])
-    for line, record in zip(lines, records, strict=True):
-        if len(record) != width:
-            found, expected = f"{len(record)} fields", f"{width} fields as in the header"
-            hint = "A text with a comma must stand in double quotes."
-            raise DataError(file, found, expected, row=line, advice=hint)
     return records[0], records[1:], lines[1:]
+
+
+def text_of(content, file, resaved, cut):
+    """Return the text of a file of lines; refuse what was saved in another form or cut off.
+
+    Parameters
+    ----------
+    content : bytes
+    file : str
+        Name for the messages.
+    resaved, cut : str
+        What to advise where it was saved again by another program, and where it is truncated.
+
+    Raises
+    ------
+    DataError
+        With the row of what is wrong.
+    """
+    if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(file, "a byte-order mark", "plain UTF-8", row=1, advice=resaved)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        row = content.count(b"\n", 0, fault.start) + 1
+        found = f"byte 0x{content[fault.start]:02x} at offset {fault.start}"
+        raise DataError(file, found, "UTF-8 text", row=row, advice=resaved) from None
+    if not text:
+        raise DataError(file, "an empty file", "a table", row=1, advice=cut)
+    if "\r" in text:
+        row = text.count("\n", 0, text.index("\r")) + 1
+        raise DataError(file, "a carriage return", "lines that end in \\n", row, advice=resaved)
+    if not text.endswith("\n"):
+        last = text.rsplit("\n", 1)[-1][:40]
+        found, row = f"the last line {last!r} without an end (truncated)", text.count("\n") + 1
+        raise DataError(file, found, "a table that ends with a line end", row, advice=cut)
+    return text
 
 
 def _check_columns(header, fields, file):
     expected = [field["name"] for field in fields]
     faults = {
-        "twice": sorted({str(name) for name in header if list(header).count(name) > 1}),
-        "missing": [name for name in expected if name not in header],
-        "unknown": [str(name) for name in header if name not in expected],
+        "twice": sorted(str(name) for name, times in Counter(header).items() if times > 1),
+        "missing": [name for name in expected if name not in set(header)],
+        "unknown": [str(name)[:60] for name in header if name not in expected][:10],
     }
     found = "; ".join(f"{what}: {', '.join(names)}" for what, names in faults.items() if names)
     if found:

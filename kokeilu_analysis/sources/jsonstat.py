@@ -15,6 +15,10 @@ import pandas as pd
 
 from kokeilu_analysis.errors import DataError
 
+# Few bytes can ask for much memory: empty lists, or a cube that is said in sizes and left empty.
+SIZE_LIMIT, PART_LIMIT, CELL_LIMIT = 48_000_000, 2_000_000, 6_000_000  # all of 12r5: 4 million
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a sign, which no UTF-8 file can hold
+
 
 @dataclass(frozen=True, eq=False)
 class Cube:
@@ -77,31 +81,35 @@ def read(content, name):
     """
     answer = parse(content, name)
     if not isinstance(answer, dict) or answer.get("class", "dataset") != "dataset":
-        raise DataError(name, _shown(answer), "a JSON-stat 2.0 dataset")
+        raise DataError(name, shown(answer), "a JSON-stat 2.0 dataset")
     ids, size = _part(answer, "id", list, name), _part(answer, "size", list, name)
     dimensions = _part(answer, "dimension", dict, name)
     once = all(isinstance(i, str) for i in ids) and len(set(ids)) == len(ids)
     if not ids or not once or len(size) != len(ids):
-        found = f"dimensions {_shown(ids)} of sizes {_shown(size)}"
+        found = f"dimensions {shown(ids)} of sizes {shown(size)}"
         raise DataError(name, found, "each dimension once, with its size", column="id")
     codes, labels = {}, {}
     for dimension, expected in zip(ids, size, strict=True):
         if dimension not in dimensions:
-            raise DataError(name, f"no dimension {dimension}", "one for each id", column="id")
+            found = f"no dimension {_word(dimension)}"
+            raise DataError(name, found, "one for each id", column="id")
         codes[dimension], labels[dimension] = _categories(dimensions[dimension], dimension, name)
         if len(codes[dimension]) != expected:
-            found = f"{len(codes[dimension])} categories of {dimension}"
-            raise DataError(name, found, f"{expected}, the size given", column="size")
+            found = f"{len(codes[dimension])} categories of {_word(dimension)}"
+            raise DataError(name, found, f"{shown(expected)}, the size given", column="size")
     shape = tuple(len(c) for c in codes.values())
+    if math.prod(shape) > CELL_LIMIT:
+        found = f"sizes {shown(size)}, more cells than memory may hold"
+        raise DataError(name, found, f"at most {CELL_LIMIT:,} cells", column="size")
     notes = answer.get("note") or []
+    notes = notes if isinstance(notes, list) else [notes]
     return Cube(
         codes,
         _values(answer, math.prod(shape), name).reshape(shape),
         _marks(answer, math.prod(shape), name).reshape(shape),
         labels,
-        str(answer.get("updated") or ""),
-        str(answer.get("source") or ""),
-        tuple(map(str, notes if isinstance(notes, list) else [notes])),
+        *(_texts([answer.get(key) or ""], key, name)[0] for key in ("updated", "source")),
+        _texts(notes, "note", name),
     )
 
 
@@ -119,15 +127,27 @@ def parse(content, name, advice=None):
     Raises
     ------
     DataError
-        Not UTF-8, a web page, cut off, or numbers that JSON does not have (NaN, Infinity).
+        Not UTF-8, a web page, cut off, numbers that JSON does not have (NaN, Infinity), or more
+        than an answer can hold.
     """
+    parts = content.count(b"[") + content.count(b"{")
+    if len(content) > SIZE_LIMIT or parts > PART_LIMIT:
+        found = f"{len(content):,} bytes with {parts:,} lists and tables"
+        expected = f"at most {SIZE_LIMIT:,} and {PART_LIMIT:,}"
+        raise DataError(name, found, expected, advice=advice)
 
     def no_number(text):
         raise ValueError(f"{text} is no number of JSON")
 
     try:
         text = content.decode("utf-8-sig")
-        return json.loads(text, parse_constant=no_number)
+        says = json.loads(text, parse_constant=no_number)
+        if HALF.search(text):
+            json.dumps(says, ensure_ascii=False).encode("utf-8")
+        return says
+    except UnicodeEncodeError as error:
+        found = f"half a sign, {error.object[error.start]!a}"
+        raise DataError(name, found, "whole signs", advice=advice) from error
     except UnicodeDecodeError as error:
         found = f"byte {error.object[error.start]:#04x}"
         raise DataError(name, found, "UTF-8 text", advice=advice) from error
@@ -238,7 +258,7 @@ def write(cube, label, roles=None):
 def _part(answer, key, form, name):
     part = answer.get(key)
     if not isinstance(part, form):
-        raise DataError(name, f"no {key} ({_shown(answer)})", "the parts of a dataset", column=key)
+        raise DataError(name, f"no {key} ({shown(answer)})", "the parts of a dataset", column=key)
     return part
 
 
@@ -249,33 +269,43 @@ def _categories(dimension, name_of, name):
     labels = category.get("label") if isinstance(category.get("label"), dict) else {}
     # a dimension with one category may leave the index out
     index = category.get("index", list(labels) if len(labels) == 1 else None)
-    if isinstance(index, list):
+    if isinstance(index, list) and all(isinstance(code, str) for code in index):
         index = {code: place for place, code in enumerate(index)}
     if (
         not isinstance(index, dict)
         or any(type(place) is not int for place in index.values())
         or sorted(index.values()) != list(range(len(index)))
     ):
-        found = f"an index of {name_of} that does not count from 0 without gaps"
+        found = f"an index of {_word(name_of)} that does not count from 0 without gaps"
         raise DataError(name, found, "a place for each category", column="index")
+    _texts(labels.values(), "label", name)
     return sorted(index, key=index.get), labels
+
+
+def _texts(parts, key, name):
+    """Return texts as a tuple; refuse anything else."""
+    for part in parts:
+        if not isinstance(part, str):
+            raise DataError(name, shown(part), "a text", column=key)
+    return tuple(parts)
 
 
 def _values(answer, count, name):
     given = answer.get("value")
     if isinstance(given, dict):  # sparse: position to value, the rest is empty
-        places = _places(given, count, name, "value")
-        full = [None] * count
-        for place, cell in zip(places, given.values(), strict=True):
-            full[place] = cell
-        given = full
-    if not isinstance(given, list) or len(given) != count:
+        places, cells = _places(given, count, name, "value"), list(given.values())
+    elif isinstance(given, list) and len(given) == count:
+        places, cells = range(count), given
+    else:
         found = f"{len(given)} values" if isinstance(given, list) else "no values"
         raise DataError(name, found, f"{count}, the product of the sizes", column="value")
-    wrong = [at for at, cell in enumerate(given) if cell is not None and not _number(cell)]
+    wrong = [at for at, cell in enumerate(cells) if cell is not None and not _number(cell)]
     if wrong:
-        raise DataError(name, repr(given[wrong[0]]), "a number or null", wrong[0], "value")
-    return np.array([math.nan if cell is None else cell for cell in given], dtype=float)
+        cell, place = cells[wrong[0]], places[wrong[0]]
+        raise DataError(name, shown(cell), "a number or null", place, "value")
+    values = np.full(count, math.nan)
+    values[places] = [math.nan if cell is None else cell for cell in cells]
+    return values
 
 
 def _number(cell):
@@ -287,25 +317,26 @@ def _marks(answer, count, name):
     given, marks = answer.get("status") or {}, np.full(count, "", dtype=object)
     if isinstance(given, str):  # one mark for every cell
         marks[:] = given
-    elif isinstance(given, list):
-        if len(given) not in (1, count):
-            raise DataError(name, f"{len(given)} marks", f"{count}", column="status")
-        marks[:] = [mark or "" for mark in given]
-    else:
-        for place, mark in zip(_places(given, count, name, "status"), given.values(), strict=True):
-            marks[place] = mark or ""
-    wrong = [at for at, mark in enumerate(marks) if not isinstance(mark, str)]
-    if wrong:
-        raise DataError(name, repr(marks[wrong[0]]), "a mark as text", wrong[0], "status")
+        return marks
+    if isinstance(given, list) and len(given) not in (1, count):
+        raise DataError(name, f"{len(given)} marks", f"{count}", column="status")
+    every = isinstance(given, list)
+    places = range(len(given)) if every else _places(given, count, name, "status")
+    for place, mark in zip(places, given if every else given.values(), strict=True):
+        if mark is not None and not isinstance(mark, str):
+            raise DataError(name, shown(mark), "a mark as text", place, "status")
+        marks[place] = mark or ""
+    if every and len(given) == 1:
+        marks[:] = marks[0]
     return marks
 
 
 def _places(given, count, name, key):
     if not isinstance(given, dict):
-        raise DataError(name, _shown(given), "position to value", column=key)
+        raise DataError(name, shown(given), "position to value", column=key)
     for place in given:
-        if not (re.fullmatch("[0-9]{1,9}", place) and int(place) < count):
-            raise DataError(name, f"position {place}", f"0 to {count - 1}", column=key)
+        if not (re.fullmatch("0|[1-9][0-9]{0,8}", place) and int(place) < count):
+            raise DataError(name, f"position {_word(place)}", f"0 to {count - 1}", column=key)
     return [int(place) for place in given]
 
 
@@ -316,6 +347,23 @@ def _headline(page):
     return " ".join(said.split())[:60]
 
 
-def _shown(part):
-    text = json.dumps(part, ensure_ascii=False)
+def shown(part):
+    """Return how parsed JSON begins, for a message.
+
+    >>> shown(None), shown({"id": ["ä"]})
+    ('None', '{"id": ["ä"]}')
+    """
+    try:
+        text = ""
+        for piece in json.JSONEncoder(ensure_ascii=False).iterencode(part):
+            text += piece if isinstance(part, list | dict) else repr(part)
+            if len(text) > 60:  # the rest may be long
+                break
+    except RecursionError:
+        return "something nested without end"
+    text = text[:100] if text.isprintable() else ascii(text[:100])
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _word(text):
+    return shown(text)[1:].rstrip("'\"")

@@ -6,9 +6,7 @@ plan is made or expires, a year of unemployment is full, a year of birth passes 
 event is counted in the period it falls in, and the running sum over periods is the stock. Events
 of blocks of spells can be counted apart and added, which is the form that scales.
 
-The engine counts spells by class, such as unemployed, target group and state of the plan together:
-one count a class is much cheaper than one a measure. Measures are sums of classes, made here. Only
-whole numbers leave the engine and what follows is exact, so every engine gives the same bytes.
+Only whole numbers leave the engine; what follows is exact, so every engine gives the same bytes.
 """
 
 # ruff: noqa: PD003, PD004  expressions of Ibis, not of pandas
@@ -40,7 +38,6 @@ MARKED = {  # measure of unemployed: optional column and the value it must have
 }
 KEYS = ["municipality", "period"]
 DAY, EPOCH = pd.Timedelta(days=1), "1970-01-01"
-NONE, OLD, VALID = 0, 1, 2  # states of a plan
 
 
 class Event(NamedTuple):
@@ -48,14 +45,13 @@ class Event(NamedTuple):
 
     `rows` is a condition (None: all spells). The day is a function `when` of the values of a
     `column`, worked out here for every value it can have, so that engines look days up and do no
-    calendar arithmetic. Spells are counted by `classes`, and `sums` are added up, of a pair
-    (what, where); what None stands for one a spell.
+    calendar arithmetic. `sums` are pairs (what is added up, where): what None stands for one a
+    spell, where None for every spell.
     """
 
     rows: object
     column: str
     when: object
-    classes: dict
     sums: dict
 
 
@@ -118,85 +114,100 @@ def counts(spells, days, plan_days):
     spells = spells.mutate(last=ibis.coalesce(_.end, _date(days[-1])))
     tables = {n: _grouped(spells, days, e) for n, e in _events(given, plan_days).items()}
     if "birth_year" in given:
-        tables["birthdays"] = _birthdays(spells)
-    places = np.unique(tables["begun"]["municipality"])
+        tables |= _birthdays(spells, days)
+    places = tables["begun"].index.unique("municipality").sort_values()
     index = pd.MultiIndex.from_product([places, range(-1, len(days) - 1)], names=KEYS)
-    return _assembled(tables, index, days)
+    tables = {n: t.reindex(index, fill_value=0).astype("int64") for n, t in tables.items()}
+    return _assembled(tables, days)
 
 
 def _events(given, plan_days):
     """Return the events that can be counted with the given columns, by name."""
     from ibis import _
 
-    target = {"target": _.target_group}
+    every, target = (None, None), (None, _.target_group)
+    both = {"n": every, "target": target}
+    later = _.plan_made > _.start  # a plan made on the first day belongs to the first state
+    made = {"n": (None, later), "target": (None, later & _.target_group)}
+    made |= {"first": every, "target_first": target}
+    if "jobseeker_since" in given:
+        waited = _.plan_made.delta(_.jobseeker_since, unit="day")
+        made |= {"waited": (waited, None), "target_waited": (waited, _.target_group)}
     late = (_.plan_updated.delta(_.plan_made, unit="day") > plan_days).fill_null(False)
     in_time = _.plan_updated.notnull() & ~late
-    made = (_.start <= _.plan_made) & (_.plan_made <= _.last)
-    first = {"later": (None, _.plan_made > _.start)}  # one made on the first day is no change
-    if "jobseeker_since" in given:
-        first["waited"] = (_.plan_made.delta(_.jobseeker_since, unit="day"), None)
 
     def expires(days):
         return days + plan_days * DAY
 
+    ended = _states("end", given, plan_days) | _left(given)
     events = {
-        **_edge("begun", None, "start", _same, given, plan_days),
-        **_edge("ended", _.end.notnull(), "end", _next, given, plan_days),
-        "made": Event(made, "plan_made", _same, target, first),
-        "expired": Event(
-            _inside("plan_made", plan_days) & ~in_time, "plan_made", expires, target, {}
-        ),
-        "renewed": Event(_inside("plan_updated", 0) & late, "plan_updated", _same, target, {}),
-        "lapsed": Event(_inside("plan_updated", plan_days), "plan_updated", expires, target, {}),
+        "begun": Event(None, "start", _same, _states("start", given, plan_days)),
+        "ended": Event(_.end.notnull(), "end", _next, ended),
+        "made": Event(_held("plan_made"), "plan_made", _same, made),
+        "expired": Event(_inside("plan_made", plan_days) & ~in_time, "plan_made", expires, both),
+        "renewed": Event(_inside("plan_updated", 0) & late, "plan_updated", _same, both),
+        "lapsed": Event(_inside("plan_updated", plan_days), "plan_updated", expires, both),
     }
     if "unemployed_since" in given:
-        rows = _.status.isin(UNEMPLOYED) & ~_year_full("start") & _year_full("last")
-        events["year_full"] = Event(rows, "unemployed_since", _year_later, {}, {})
+        long = _.last.delta(_.unemployed_since, unit="day") >= 365  # spares most rows the rest
+        rows = _.status.isin(UNEMPLOYED) & long & ~_year_full("start") & _year_full("last")
+        events["year_full"] = Event(rows, "unemployed_since", _year_later, {"n": every})
     if "interview" in given:
-        held = (_.start <= _.interview) & (_.interview <= _.last)
-        events["interviews"] = Event(held, "interview", _same, target, {})
+        events["interviews"] = Event(_held("interview"), "interview", _same, both)
     return events
 
 
-def _edge(name, rows, at, when, given, plan_days):
-    """Return what is counted of spells where they begin, or where they have ended."""
-    import ibis
+def _states(at, given, plan_days):
+    """Return what is counted of spells on their first or last day: {measure: sum}."""
     from ibis import _
 
-    def of(condition):
-        return condition if rows is None else rows & condition
-
-    unemployed = _.status.isin(UNEMPLOYED)
+    unemployed, target = _.status.isin(UNEMPLOYED), _.target_group
     made, updated = (_[at].delta(_[c], unit="day") for c in ("plan_made", "plan_updated"))
     valid = made.between(0, plan_days - 1) | updated.between(0, plan_days - 1)
-    plan = ibis.cases((valid, VALID), (made >= 0, OLD), else_=NONE)
-    classes = {"unemployed": unemployed, "target": _.target_group, "plan": plan}
-    events = {name: Event(rows, at, when, classes, {})}
-    beside = _.status.isin((LAID_OFF, SHORTENED_WEEK))
-    classes = {"status": _.status}
-    if "service" in given:
-        beside, classes = beside | _.service.notnull(), classes | {"service": _.service}
-    events[f"{name}_beside"] = Event(of(beside), at, when, classes, {})
-    classes = {}
-    sums = {
-        measure: (None, _[column] if value is True else _[column] == value)
-        for measure, (column, value) in MARKED.items()
-        if column in given
+    planned = _.plan_made <= _[at]
+    where = {
+        "jobseekers": None,
+        "unemployed": unemployed,
+        "laid_off": _.status == LAID_OFF,
+        "shortened_week": _.status == SHORTENED_WEEK,
+        "target_group": target,
+        "target_unemployed": target & unemployed,
+        "planned": planned,
+        "plan_valid": valid,
+        "target_planned": target & planned,
+        "target_plan_valid": target & valid,
     }
+    if "service" in given:
+        where |= {name: _.service == name for name in SERVICES}
+    for name, (column, value) in MARKED.items():
+        if column in given:
+            where[name] = unemployed & (_[column] if value is True else _[column] == value)
     if "birth_year" in given:
         age = _[at].year() - _.birth_year
-        limits = [(age >= limit, n) for n, (limit, _sign) in enumerate(AGES.values(), 1)]
-        classes["age"] = ibis.cases(*reversed(limits), else_=0)  # how many have been reached
+        for name, (limit, sign) in AGES.items():
+            where[name] = unemployed & (age < limit if sign < 0 else age >= limit)
     if "unemployed_since" in given:
-        classes["long"] = _year_full(at)
-        sums["since"] = (_.unemployed_since.delta(_date(EPOCH), unit="day"), None)
-    if at == "end" and "end_reason" in given:
-        stays = _.end_reason == CONTINUES
-        sums |= {"continued": (None, stays), "to_work": (None, _.end_reason == TO_WORK)}
-        if "unemployed_since" in given:
-            sums["lasted"] = (_.end.delta(_.unemployed_since, unit="day") + 1, ~stays)
-    events[f"{name}_unemployed"] = Event(of(unemployed), at, when, classes, sums)
-    return events
+        where["long_term_unemployed"] = unemployed & _year_full(at)
+    sums = {name: (None, condition) for name, condition in where.items()}
+    if "unemployed_since" in given:
+        sums["since"] = (_.unemployed_since.delta(_date(EPOCH), unit="day"), unemployed)
+    return sums
+
+
+def _left(given):
+    """Return what is counted of ended spells of unemployment beside their last state."""
+    from ibis import _
+
+    if "end_reason" not in given:
+        return {}
+    unemployed = _.status.isin(UNEMPLOYED)
+    stays = unemployed & (_.end_reason == CONTINUES)
+    left = {"continued": (None, stays)}
+    left["to_work"] = (None, unemployed & (_.end_reason == TO_WORK))
+    if "unemployed_since" in given:
+        lasted = _.end.delta(_.unemployed_since, unit="day") + 1
+        left["lasted"] = (lasted, unemployed & (_.end_reason != CONTINUES))
+    return left
 
 
 def _same(days):
@@ -209,6 +220,13 @@ def _next(days):
 
 def _year_later(days):
     return days + pd.DateOffset(months=LONG_TERM_MONTHS)
+
+
+def _held(column):
+    """Whether a day falls into the spell."""
+    from ibis import _
+
+    return (_.start <= _[column]) & (_[column] <= _.last)
 
 
 def _inside(column, after):
@@ -233,7 +251,7 @@ def _year_full(at):
 
 
 def _grouped(spells, days, event):
-    """Count an event by municipality, period and class.
+    """Add up an event by municipality and period.
 
     Events before the first period count in period -1, events after the last one nowhere.
     """
@@ -253,23 +271,23 @@ def _grouped(spells, days, event):
         spells = spells.filter(event.rows)
     day = ibis.greatest(_[event.column], _date(values[first]))
     table = spells.mutate(event_day=day).join(ibis.memtable(pa.table(columns)), "event_day")
-    sums = {name: _sum(*pair) for name, pair in event.sums.items()}
-    table = table.group_by(*KEYS, **event.classes).aggregate(n=_.count(), **sums)
-    return table.to_pandas()
+    table = table.group_by(KEYS).aggregate(**{n: _sum(*pair) for n, pair in event.sums.items()})
+    return table.to_pandas().set_index(KEYS)
 
 
 def _sum(what, where):
     from ibis import _
 
-    if what is None:
-        return _.count(where=where)
-    return what.sum(where=where).fill_null(0).cast("int64")
+    if what is None and where is None:
+        return _.count()
+    added = _.count(where=where) if what is None else what.sum(where=where)
+    return added.fill_null(0).cast("int64")  # Spark's count of conditions that are null is null
 
 
-def _birthdays(spells):
+def _birthdays(spells, days):
     """Count unemployed spells in which a year begins that makes the person so old.
 
-    By municipality and year of birth; the year of the event follows from it.
+    Grouped by year of birth in the engine; the period of the event follows from it.
     """
     from ibis import _
 
@@ -280,90 +298,49 @@ def _birthdays(spells):
     }
     rows = _.status.isin(UNEMPLOYED) & (first < last)
     table = spells.filter(rows).group_by("municipality", "birth_year").aggregate(**counts)
-    return table.to_pandas()
+    table, found = table.to_pandas(), {}
+    for name, (age, _sign) in AGES.items():
+        new_year = pd.to_datetime((table["birth_year"] + age).astype(str) + "-01-01")
+        periods = table.assign(n=table[name], period=np.searchsorted(days, new_year).clip(0) - 1)
+        found[name] = periods.groupby(KEYS)[["n"]].sum()
+    return found
 
 
-def _assembled(tables, index, days):
-    """Add up classes, turn events into stocks on the count days and flows of the periods."""
-
-    def added(name, where=None, column="n"):
-        table = tables[name] if where is None else tables[name].query(where)
-        return table.groupby(KEYS)[column].sum().reindex(index, fill_value=0).astype("int64")
-
-    change = pd.DataFrame(
-        {
-            measure: added(f"begun{part}", where, column) - added(f"ended{part}", where, column)
-            for measure, (part, where, column) in _sums_of_classes(tables).items()
-        }
-    )
-    for prefix, where in (("", None), ("target_", "target")):
-        made = added("made", where, "later")
-        change[f"{prefix}planned"] += made
-        for event, sign in (("expired", -1), ("renewed", 1), ("lapsed", -1)):
-            made = made + sign * added(event, where)
-        change[f"{prefix}plan_valid"] += made
+def _assembled(tables, days):
+    """Turn events into stocks on the count days and flows of the periods."""
+    begun, ended, made = tables["begun"], tables["ended"], tables["made"]
+    change = begun - ended[begun.columns]
+    for prefix, column in (("", "n"), ("target_", "target")):
+        change[f"{prefix}planned"] += made[column]
+        for event, sign in (("made", 1), ("expired", -1), ("renewed", 1), ("lapsed", -1)):
+            change[f"{prefix}plan_valid"] += sign * tables[event][column]
+    for measure, (_age, sign) in AGES.items():
+        if measure in tables:
+            change[measure] += sign * tables[measure]["n"]
     if "year_full" in tables:
-        change["long_term_unemployed"] += added("year_full")
-    if "birthdays" in tables:
-        for measure, (age, sign) in AGES.items():
-            turned = tables["birthdays"].assign(n=tables["birthdays"][measure])
-            new_year = pd.to_datetime((turned["birth_year"] + age).astype(str) + "-01-01")
-            turned["period"] = np.searchsorted(days, new_year).clip(0) - 1
-            sizes = turned.groupby(KEYS)["n"].sum().reindex(index, fill_value=0)
-            change[measure] += sign * sizes.astype("int64")
+        change["long_term_unemployed"] += tables["year_full"]["n"]
     table = change.groupby("municipality").cumsum()
-    for prefix, everyone, where in (
-        ("", "jobseekers", None),
-        ("target_", "target_group", "target"),
-    ):
+    for prefix, everyone in (("", "jobseekers"), ("target_", "target_group")):
         planned = table.pop(f"{prefix}planned")
         table[f"{prefix}plan_out_of_date"] = planned - table[f"{prefix}plan_valid"]
         table[f"{prefix}plan_never_made"] = table[everyone] - planned
-        table[f"{prefix}first_plans"] = added("made", where)
-        if "waited" in tables["made"]:
-            table[f"{prefix}first_plan_days"] = added("made", where, "waited")
-        if "interviews" in tables:
-            table[f"{prefix}interviews"] = added("interviews", where)
+        table[f"{prefix}first_plans"] = made[f"{prefix}first"]
+        if "waited" in made:
+            table[f"{prefix}first_plan_days"] = made[f"{prefix}waited"]
     if "since" in table:
         elapsed = (days - pd.Timestamp(EPOCH)).days.to_numpy()
         on = elapsed[table.index.get_level_values("period") + 1]
         table["unemployed_days"] = on * table["unemployed"] - table.pop("since")
-    left = "ended_unemployed"
-    if "continued" in tables[left]:
-        stayed = added(left, None, "continued")
-        table["unemployed_inflow"] = added("begun_unemployed") - stayed
-        table["unemployed_outflow"] = added(left) - stayed
-        table["unemployed_outflow_work"] = added(left, None, "to_work")
-    if "lasted" in tables[left]:
-        table["unemployed_outflow_days"] = added(left, None, "lasted")
+    if "continued" in ended:
+        table["unemployed_inflow"] = begun["unemployed"] - ended["continued"]
+        table["unemployed_outflow"] = ended["unemployed"] - ended["continued"]
+        table["unemployed_outflow_work"] = ended["to_work"]
+    if "lasted" in ended:
+        table["unemployed_outflow_days"] = ended["lasted"]
+    if "interviews" in tables:
+        table["interviews"] = tables["interviews"]["n"]
+        table["target_interviews"] = tables["interviews"]["target"]
     return table[table.index.get_level_values("period") >= 0]
-
-
-def _sums_of_classes(tables):
-    """Return how stocks are added up from classes: {measure: (event, classes, column)}."""
-    sums = {
-        "jobseekers": ("", None, "n"),
-        "unemployed": ("", "unemployed", "n"),
-        "target_group": ("", "target", "n"),
-        "target_unemployed": ("", "target and unemployed", "n"),
-        "planned": ("", f"plan != {NONE}", "n"),
-        "plan_valid": ("", f"plan == {VALID}", "n"),
-        "target_planned": ("", f"target and plan != {NONE}", "n"),
-        "target_plan_valid": ("", f"target and plan == {VALID}", "n"),
-        "laid_off": ("_beside", f"status == '{LAID_OFF}'", "n"),
-        "shortened_week": ("_beside", f"status == '{SHORTENED_WEEK}'", "n"),
-    }
-    if "service" in tables["begun_beside"]:
-        sums |= {name: ("_beside", f"service == '{name}'", "n") for name in SERVICES}
-    given = tables["begun_unemployed"].columns
-    sums |= {name: ("_unemployed", None, name) for name in (*MARKED, "since") if name in given}
-    if "long" in given:
-        sums["long_term_unemployed"] = ("_unemployed", "long", "n")
-    if "age" in given:
-        for number, (name, (_age, sign)) in enumerate(AGES.items()):
-            passed = f"age > {number}"
-            sums[name] = ("_unemployed", passed if sign > 0 else f"not {passed}", "n")
-    return sums
 
 
 def _date(day):

@@ -82,9 +82,13 @@ def _spark(address):
         **dict(parse_qsl(urlsplit(address).query)),
     }
     builder = SparkSession.builder
+    if settings.get("spark.master", "local").startswith("local"):
+        settings = {"spark.sql.shuffle.partitions": "4"} | settings  # 200 are for a cluster
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return ibis.pyspark.connect(builder.getOrCreate())
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return ibis.pyspark.connect(session)
 
 
 def _find_java():

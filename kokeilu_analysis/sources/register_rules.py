@@ -190,7 +190,7 @@ def _refuse(delivery, rules, shape):
         if not wrong.count().to_pandas():
             return int(delivery.spells.count().to_pandas())
         counts = {f"n{i}": _.count(where=rule.broken) for i, rule in enumerate(rules)}
-        found = wrong.aggregate(**counts).to_pandas().iloc[0]
+        found = wrong.aggregate(**counts).to_pandas().fillna(0).iloc[0]
         number = next(i for i in range(len(rules)) if found[f"n{i}"])
         rule, count = rules[number], int(found[f"n{number}"])
         file, row = _first(delivery, rule, shape)

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import itertools
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import pandas as pd
 
 from kokeilu_analysis import store
 from kokeilu_analysis.errors import DataError
-from kokeilu_analysis.sources import jsonstat
+from kokeilu_analysis.sources import datapackage, jsonstat
 
 AREA_COLUMN, MONTH_COLUMN = "alue", "kuukausi"
 HIDDEN_MARK = "..."  # how the table prints a count it keeps secret; the CSV forms leave it empty
@@ -27,6 +28,7 @@ HIDDEN_LOWER, HIDDEN_UPPER = 1, 4  # the secrecy rule: counts 1-4 are not printe
 NO_MUNICIPALITY = {"KU199", "KUJOU"}  # vacancies that belong to no municipality
 AREA_PATTERN = r"SSS|(KU|SK|ELY)([0-9]{2,3}|JOU?)|MK([0-9]{2}|JO)"  # JO: belongs to no place
 MONTH_PATTERN = r"20[0-9]{2}M(0[1-9]|1[0-2])"
+AREA, MONTH = "an area code such as KU091", "a month such as 2021M03"
 FETCHED = "json-stat2"  # the form of a table state that `kokeilu fetch` put together
 CUBE = ("Alue", "timeperiod_m", "contentscode")  # its dimensions: area, month, measure
 RESTORE = "Restore the file from its source, or fetch it again."
@@ -98,7 +100,7 @@ def read_folder(folder, resources, measures, municipalities, changes, allow_unli
         path = folder / Path(entry["path"]).name
         if entry["form"] == "metadata":
             continue
-        if not path.exists():
+        if not path.is_file():
             if entry.get("required", True):
                 raise DataError(path.name, "no such file", f"the snapshot «{entry['title']}»")
             continue
@@ -142,6 +144,10 @@ def read_csv(path, vintage, measures, known, mergers):
     """Read one wide CSV (``.csv`` or ``.csv.gz``) into a `Snapshot`; see `read_folder`."""
     path = Path(path)
     text = _text(path)
+    cells = text.count("\n") * (1 + text[: text.find("\n")].count(","))
+    if cells > jsonstat.CELL_LIMIT:
+        expected = f"at most {jsonstat.CELL_LIMIT:,}"
+        raise DataError(path.name, f"{cells:,} cells", expected, row=1, advice=RESTORE)
     header, *lines = text[:-1].split("\n")
     columns = header.split(",")
     codes = columns[2:]
@@ -176,7 +182,7 @@ def read_json(path, vintage, measures, known, mergers):
     names changed in June 2026.
     """
     path = Path(path)
-    answer = jsonstat.parse(path.read_bytes(), path.name, RESTORE)
+    answer = jsonstat.parse(_content(path), path.name, RESTORE)
 
     def part(record, key, form, row=None):
         value = record.get(key) if isinstance(record, dict) else None
@@ -204,7 +210,8 @@ def read_json(path, vintage, measures, known, mergers):
         for column, cell in zip(columns, rows[-1], strict=True):
             if not isinstance(cell, str):
                 expected = "a text, the form of every cell of an answer"
-                raise DataError(path.name, cell, expected, row=row, column=column, advice=RESTORE)
+                found = jsonstat.shown(cell)
+                raise DataError(path.name, found, expected, row=row, column=column, advice=RESTORE)
     raw = pd.DataFrame(rows, columns=columns, dtype=str)
     raw.index = np.arange(1, len(raw) + 1)
     raw[codes] = raw[codes].where(raw[codes] != HIDDEN_MARK, "")
@@ -214,7 +221,7 @@ def read_json(path, vintage, measures, known, mergers):
 def read_fetched(path, vintage, measures, known, mergers):
     """Read one table state that `kokeilu fetch` put together into a `Snapshot`."""
     path = Path(path)
-    cube = jsonstat.read(path.read_bytes(), path.name)
+    cube = jsonstat.read(_content(path), path.name)
     return from_cube(cube, path.name, vintage, measures, known, mergers)
 
 
@@ -226,6 +233,11 @@ def from_cube(cube, name, vintage, measures, known, mergers):
     cube = jsonstat.arranged(cube, CUBE, name)
     areas, months, codes = cube.codes.values()
     _check_codes(name, codes, measures)
+    keys = (areas, AREA_PATTERN, AREA_COLUMN, AREA), (months, MONTH_PATTERN, MONTH_COLUMN, MONTH)
+    for listed, pattern, column, expected in keys:  # before each is repeated for every cell
+        wrong = next((code for code in listed if not re.fullmatch(pattern, code)), None)
+        if wrong is not None:
+            raise DataError(name, jsonstat.shown(wrong), expected, column=column)
     values, marks = (part.reshape(-1, len(codes)) for part in (cube.values, cube.marks))
     raw = pd.DataFrame({AREA_COLUMN: np.repeat(areas, len(months))}, dtype=str)
     raw[MONTH_COLUMN] = np.tile(np.array(months, dtype=object), len(areas))
@@ -339,6 +351,8 @@ def _kind(measures):
 
 def _check_codes(name, codes, measures, row=None):
     known = set(measures["source_code"])
+    if not codes:
+        raise DataError(name, "no measure", "measures of table 12r5", row=row, advice=RESTORE)
     for place, code in enumerate(codes):
         if code not in known or code in codes[:place]:
             found = f"{code} a second time" if code in known else code
@@ -346,51 +360,37 @@ def _check_codes(name, codes, measures, row=None):
             raise DataError(name, found, expected, row=row, column=code, advice=RESTORE)
 
 
+def _content(path):
+    """Return a file's bytes, refusing more than any table state has."""
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= jsonstat.SIZE_LIMIT else b""
+    except OSError as error:
+        raise DataError(path.name, error.strerror, "a readable file") from error
+    _check_size(path, size)
+    return content
+
+
+def _check_size(path, size, kind="bytes"):
+    if size > jsonstat.SIZE_LIMIT:
+        expected = f"at most {jsonstat.SIZE_LIMIT:,}"
+        raise DataError(path.name, f"{size:,} {kind} or more", expected, row=1, advice=RESTORE)
+
+
 def _text(path):
     """Return a file's text, refusing what is cut, compressed badly or in another encoding."""
-    content = path.read_bytes()
+    content = _content(path)
     if path.suffix == ".gz":
         try:
-            content = gzip.decompress(content)
+            with gzip.open(io.BytesIO(content)) as packed:
+                content = packed.read(jsonstat.SIZE_LIMIT + 1)
+            _check_size(path, len(content), "bytes when unpacked")
         except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
             raise DataError(
                 path.name, "a truncated or damaged gzip file", "a whole gzip file", advice=RESTORE
             ) from error
-    if content.startswith(b"\xef\xbb\xbf") or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(
-            path.name,
-            "a byte-order mark",
-            "plain UTF-8",
-            row=1,
-            advice="The file was saved again by another program. " + RESTORE,
-        )
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
-        raise DataError(
-            path.name, f"byte {content[error.start]:#04x}", "UTF-8 text", row=row, advice=RESTORE
-        ) from error
-    if not text:
-        raise DataError(path.name, "an empty file", "a snapshot", row=1, advice=RESTORE)
-    if "\r" in text:
-        row = text[: text.index("\r")].count("\n") + 1
-        raise DataError(
-            path.name,
-            "a carriage return",
-            "line ends of \\n only",
-            row=row,
-            advice="The file was saved again by another program. " + RESTORE,
-        )
-    if not text.endswith("\n"):
-        raise DataError(
-            path.name,
-            f"the last line {text.rsplit(chr(10), 1)[-1][:40]!r} without an end",
-            "a whole line",
-            row=text.count("\n") + 1,
-            advice="The file is truncated. " + RESTORE,
-        )
-    return text
+    resaved = f"The file was saved again by another program. {RESTORE}"
+    return datapackage.text_of(content, path.name, resaved, f"The file is truncated. {RESTORE}")
 
 
 def _snapshot(name, vintage, raw, measures, known, mergers):
@@ -403,12 +403,12 @@ def _snapshot(name, vintage, raw, measures, known, mergers):
         found = (cell if cell.isprintable() else repr(cell)) or "nothing"
         raise DataError(name, found, expected, row=row, column=column, advice=advice)
 
-    _refuse_if(refuse, ~area.str.fullmatch(AREA_PATTERN), AREA_COLUMN, "an area code such as KU091")
+    _refuse_if(refuse, ~area.str.fullmatch(AREA_PATTERN), AREA_COLUMN, AREA)
     is_municipality = area.str.startswith("KU") & ~area.isin(NO_MUNICIPALITY)
     unknown = is_municipality & ~area.str[2:].isin(known)
     _refuse_if(refuse, unknown, AREA_COLUMN, "a municipality of 2021")
     wrong_month = ~month.str.fullmatch(MONTH_PATTERN)
-    _refuse_if(refuse, wrong_month, MONTH_COLUMN, "a month such as 2021M03")
+    _refuse_if(refuse, wrong_month, MONTH_COLUMN, MONTH)
     twice = raw.duplicated([AREA_COLUMN, MONTH_COLUMN])
     if twice.any():
         row = raw.index[twice][0]
@@ -478,8 +478,8 @@ def _check_cells(refuse, cells, code, kind):
         above = shown & (pd.to_numeric(cells.where(shown & number, "0")) > 100)
         _refuse_if(refuse, above, code, "a rate of 0 to 100 per cent")
         return
-    number = cells.str.fullmatch("[0-9]+")
-    expected = "a whole number of 0 or more"
+    number = cells.str.fullmatch("[0-9]{1,9}")  # Finland has ten million inhabitants at most
+    expected = "a whole number of 0 or more, of at most nine digits"
     _refuse_if(refuse, shown & ~number, code, expected)
     if kind == "denominator":
         _refuse_if(refuse, ~shown, code, "a labour force")

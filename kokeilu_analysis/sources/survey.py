@@ -1,8 +1,8 @@
 """Returns from municipalities: read, checked cell by cell, and kept.
 
 A return is refused row by row: every fault is reported with its cell, and the rows without a
-fault are accepted. What the form looks like is in `survey_form`, what returns imply in
-`survey_evidence`.
+fault are accepted. What the form looks like is in `survey_form`, how files are opened in
+`survey_files`, what returns imply in `survey_evidence`.
 """
 
 import datetime
@@ -15,6 +15,7 @@ import pandas as pd
 
 from kokeilu_analysis import store
 from kokeilu_analysis.errors import DataError
+from kokeilu_analysis.sources import survey_files as files
 from kokeilu_analysis.sources import survey_form as form
 
 KEPT = "survey_returns.csv"
@@ -92,7 +93,7 @@ def read_returns(paths, municipalities, latest=form.LAST_DAY):
     rows, problems = [], []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         try:
-            grid = form.open_form(path)
+            grid = files.open_form(path)
         except DataError as error:
             place = "" if error.row is None else f"row {error.row}, column {error.column}"
             found, expected = str(error.found), str(error.expected)
@@ -194,7 +195,11 @@ def _read_row(grid, number, cells, columns, register, latest, problems):
         area = register.loc[answer["municipality"], "area_id"]
         answer["area_id"] = area if isinstance(area, str) else ""
     place = grid.address(number, columns["municipality"])
-    return answer | {"file": Path(grid.file).name, "row": number, "place": (grid.file, place)}
+    return answer | {
+        "file": files.plain_name(grid.file),
+        "row": number,
+        "place": (grid.file, place),
+    }
 
 
 def _check_identity(answer, register, complain):
@@ -295,7 +300,7 @@ def _parse(kind, value):
     """Return what a cell says, None if empty; raise `_Fault` if it does not say it."""
     if _blank(value):
         return None
-    if isinstance(value, form.Formula):
+    if isinstance(value, files.Formula):
         advice = "Copy the cell and paste it as a value."
         raise _Fault(f"the formula {value[:40]!r}", "a value", advice)
     return _PARSERS[kind](value)
@@ -415,21 +420,23 @@ def kept(folder):
     ------
     DataError
         If the file was edited into something that the form could not have said.
-
     """
     path = Path(folder) / KEPT
     if not path.exists():
         return _typed([])
-    header, *lines = form.open_form(path).rows
+    header, *lines = files.open_form(path).rows or [[]]
     wanted = [*form.NAMES, "file", "row"]
     if header != wanted:
-        raise DataError(KEPT, ", ".join(header), ", ".join(wanted), row=1)
-    rows = []
+        raise DataError(KEPT, str(header)[:300], ", ".join(wanted), row=1)
+    rows = {}
     for number, line in enumerate(lines, start=2):
         if len(line) != len(wanted):
             raise DataError(KEPT, f"{len(line)} values", f"{len(wanted)} values", row=number)
-        rows.append(_kept_row(number, dict(zip(wanted, line, strict=True))))
-    return _typed(rows)
+        row = _kept_row(number, dict(zip(wanted, line, strict=True)))
+        if (key := (row["municipality"], row["date"])) in rows:
+            raise DataError(KEPT, f"{key[0]} a second time", "once a day", number, KEY[0])
+        rows[key] = row
+    return _typed(list(rows.values()))
 
 
 def _kept_row(line, record):
@@ -438,7 +445,7 @@ def _kept_row(line, record):
     def complain(name, found, expected, advice):
         raise DataError(KEPT, found, expected, line, name, advice)
 
-    row = {"file": form.restore(record["file"])}
+    row = {"file": files.plain_name(form.restore(record["file"]))}
     for name, kind in [*((c.name, c.kind) for c in form.COLUMNS), ("row", "count")]:
         try:
             row[name] = _parse(kind, record[name])

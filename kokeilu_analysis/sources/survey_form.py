@@ -1,7 +1,8 @@
-"""The form that municipalities fill in: its columns, its wording, how it is written and opened.
+"""The form that municipalities fill in: its columns, its wording, how it is written.
 
 One layout serves both formats: a version cell, Finnish labels, Swedish labels, machine names,
-then one row per municipality. What the cells say is judged in `survey`.
+then one row per municipality. How a return is opened is in `survey_files`, what its cells say is
+judged in `survey`.
 """
 
 import csv
@@ -9,15 +10,13 @@ import datetime
 import io
 import itertools
 import re
-import warnings
 import zipfile
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from kokeilu_analysis import paths, store
-from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis import store
+from kokeilu_analysis.errors import KokeiluError
 
 FORM = "kokeilu-lomake"
 VERSION = 1
@@ -25,8 +24,6 @@ GUIDE, SHEET, LISTS = "Ohje–Anvisningar", "Vastaus", "Luettelot"
 FIRST_DAY, LAST_DAY = pd.Timestamp("2021-03-01"), pd.Timestamp("2024-12-31")  # of the trials
 TEXT_LIMIT, OFFICE_LIMIT = 2000, 120
 SPARE_ROWS = 20  # empty rows for municipalities interviewed as comparisons
-SIZE_LIMIT = 50_000_000  # bytes, unpacked: a filled form has under half a million
-ROW_LIMIT, COLUMN_LIMIT, CELL_LIMIT = 2_000, 100, 200_000
 STAMP = datetime.datetime(2021, 3, 1)  # stands where a workbook would otherwise carry the clock
 
 # The nine themes of the letter to the committee, in its order.
@@ -337,162 +334,3 @@ def _fixed_bytes(book):
             part.compress_type = zipfile.ZIP_DEFLATED
             target.writestr(part, source.read(name))
     return fixed.getvalue()
-
-
-class Formula(str):
-    """A cell that computes instead of stating; the text is the formula."""
-
-
-class Grid(NamedTuple):
-    """A form as it was found: `rows` of raw cell values, and ranges that were `merged`.
-
-    Rows and columns are counted from 1 in addresses and ranges, as a spreadsheet shows them.
-    """
-
-    file: str
-    rows: list
-    merged: list  # (range as text, first row, last row)
-    sheet: str | None
-
-    def address(self, row, column):
-        """Return where a cell is: ``Vastaus!E7``, or row and column in a text file."""
-        if self.sheet is None:
-            return f"row {row}, column {column}"
-        from openpyxl.utils import get_column_letter
-
-        return f"{self.sheet}!{get_column_letter(column)}{row}"
-
-
-def open_form(path):
-    """Open a returned form and take its cells out, whatever they hold.
-
-    Parameters
-    ----------
-    path : path-like
-        Workbook (.xlsx) or CSV in UTF-8 with semicolons or commas. The content decides which.
-
-    Returns
-    -------
-    Grid
-
-    Raises
-    ------
-    DataError
-        If nothing can be taken out of the file at all, or not safely.
-
-    """
-    path = Path(path)
-    file = paths.shown(path)
-    if path.is_dir() or not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise DataError(file, found, "a returned form", advice="Name each .xlsx or .csv file.")
-    if not 0 < path.stat().st_size <= SIZE_LIMIT:
-        found = "an empty file" if path.stat().st_size == 0 else "a file of over 50 MB"
-        raise DataError(file, found, "a returned form", advice="Ask for the form again.")
-    content = path.read_bytes()
-    if content.startswith(b"PK"):
-        return _open_workbook(file, content)
-    if content.startswith(b"\xd0\xcf\x11\xe0") or path.suffix.lower() == ".xlsx":
-        found = "a file that is encrypted, in the old .xls format or no workbook"
-        advice = "Remove the password and save as Excel workbook (.xlsx)."
-        raise DataError(file, found, "an .xlsx workbook without a password", advice=advice)
-    return _open_text(file, content)
-
-
-def _open_workbook(file, content):
-    from openpyxl import load_workbook
-
-    try:
-        _refuse_unsafe(file, content)
-        with warnings.catch_warnings():  # openpyxl warns of styling that it does not know
-            warnings.simplefilter("ignore")
-            book = load_workbook(io.BytesIO(content), keep_links=False)
-    except DataError:
-        raise
-    except Exception as error:  # a damaged workbook may fail anywhere in zip, XML or openpyxl
-        advice = "Open it in a spreadsheet programme and save it again as .xlsx."
-        found = f"a damaged workbook ({type(error).__name__})"
-        raise DataError(file, found, "a readable .xlsx workbook", advice=advice) from error
-    sheet = next((sheet for sheet in book.worksheets if sheet.title == SHEET), None)
-    if sheet is None:
-        found = "the sheets " + ", ".join(repr(title) for title in book.sheetnames)
-        raise DataError(file, found, f"a sheet {SHEET!r}", advice="Rename the sheet of answers.")
-    size = min(sheet.max_row, ROW_LIMIT), min(sheet.max_column, COLUMN_LIMIT)
-    rows = [[_content(c) for c in row] for row in sheet.iter_rows(max_row=size[0], max_col=size[1])]
-    merged = [(area.coord, area.min_row, area.max_row) for area in sheet.merged_cells.ranges]
-    return Grid(file, rows, merged, SHEET)
-
-
-def _content(cell):
-    if cell.data_type == "f":  # an array formula is an object with a text
-        return Formula(getattr(cell.value, "text", cell.value))
-    return cell.value
-
-
-def _refuse_unsafe(file, content):
-    """Refuse what could harm or exhaust the reader, before any XML is parsed."""
-    from openpyxl.utils import column_index_from_string, range_boundaries
-
-    def refuse(found, expected, advice="Copy the answers to a fresh form."):
-        raise DataError(file, found, expected, advice=advice)
-
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        parts = archive.infolist()
-        if any(part.flag_bits & 1 for part in parts):
-            refuse("an encrypted archive", "no password", "Remove the password.")
-        if sum(part.file_size for part in parts) > SIZE_LIMIT:
-            refuse("over 50 MB when unpacked", "a form of under 50 MB")
-        if "xl/workbook.xml" not in archive.namelist():
-            refuse("an archive without a workbook", "an .xlsx workbook", "Save it as .xlsx.")
-        if any(part.filename.endswith("vbaProject.bin") for part in parts):
-            refuse("a workbook with macros", "none", "Save it as .xlsx.")
-        for part in parts:
-            if not part.filename.endswith((".xml", ".rels")):
-                continue
-            text = archive.read(part).replace(b"\0", b"")  # the same signs in UTF-16
-            if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-                refuse(f"an XML entity or document type in {part.filename}", "plain XML")
-            if not part.filename.startswith("xl/worksheets/"):
-                continue
-            cells = len(re.findall(rb"<(?:\w+:)?c[\s/>]", text))
-            for area in re.findall(rb"mergeCell\s[^<>]*?ref=[\"']([^\"']+)", text):
-                left, top, right, bottom = range_boundaries(area.decode())
-                cells += (right - left + 1) * (bottom - top + 1)
-            if cells > CELL_LIMIT:
-                refuse(f"{cells} cells in {part.filename}", f"at most {CELL_LIMIT}")
-            filled = rb"<(?:\w+:)?c\s[^<>]*?r=[\"']([A-Z]+)(\d+)[\"'][^<>]*(?<!/)>"
-            for letters, row in re.findall(filled, text):
-                place, column = (letters + row).decode(), column_index_from_string(letters.decode())
-                if int(row) > ROW_LIMIT or column > COLUMN_LIMIT:
-                    limits = f"{ROW_LIMIT} rows and {COLUMN_LIMIT} columns"
-                    refuse(f"a value in cell {place}, far outside the form", limits, "Delete it.")
-
-
-def _open_text(file, content):
-    advice = "In Excel: Save as, CSV UTF-8."
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(file, "text in UTF-16", "text in UTF-8", advice=advice)
-    head = content.decode("latin-1").replace("\0", "").splitlines()
-    head = next((line for line in head if "customers_transferred" in line), "")
-    delimiter = max(";,\t", key=head.count)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:  # its object is the content without byte-order mark
-        before = error.object[: error.start].decode("utf-8")
-        row, column = before.count("\n") + 1, before.rpartition("\n")[2].count(delimiter) + 1
-        sign = error.object[error.start : error.start + 1]
-        found = f"{sign.decode('cp1252', 'replace')!r} in Latin-1 (byte 0x{sign.hex().upper()})"
-        raise DataError(file, found, "text in UTF-8", row, column, advice) from error
-    if "\0" in text:
-        raise DataError(file, "binary content", "an .xlsx workbook or CSV", advice=advice)
-    if delimiter == "\t":
-        raise DataError(file, "columns split by tabs", "semicolons or commas", advice=advice)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        found, expected = f"broken quoting ({error})", 'every opening " closed'
-        raise DataError(file, found, expected, row=reader.line_num, advice=advice) from error
-    if len(rows) > ROW_LIMIT:
-        raise DataError(file, f"{len(rows)} rows", f"at most {ROW_LIMIT} rows", advice=advice)
-    return Grid(file, rows, [], None)

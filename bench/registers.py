@@ -1,0 +1,233 @@
+"""Time and memory of registers: run `.venv/bin/python bench/registers.py [ROWS ...]` from the root.
+
+Simulated spells; by default a million and ten million of them. Each line is a process of its own:
+the panel's counts by the package, the same counts in hand-written SQL of DuckDB in the same run, and
+the checks. `100000000` needs some 2.5 GB of disk in the folder of temporary files and some minutes.
+`--core` leaves out the columns that only measures of the open table need.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from kokeilu_analysis.methods import simulate_registers
+from kokeilu_analysis.sources import facts, register_counts, register_rules, register_spells
+
+BLOCK = 2_000_000  # spells that are drawn; more are copies of them, of other persons
+FIRST, LAST, START = pd.to_datetime(["2015-01-01", "2025-01-31", "2021-02-26"])
+PLAN_DAYS = 92
+WIDE = ["service", "interview", "birth_year", "foreign_national"]
+MONTHS = pd.date_range(FIRST - pd.DateOffset(months=1), LAST, freq="MS")
+
+
+def write(folder, rows, core):
+    """Write about so many spells into a folder."""
+    import duckdb
+
+    places = facts.treatment()
+    places = places.assign(weight=places["population_2020"], backlog=0.5)
+    size = min(rows, BLOCK)
+    blocks = simulate_registers.spells(size, 1, places, FIRST, LAST, START, PLAN_DAYS, block=size)
+    frame = pd.concat(block for block, _ in blocks)
+    frame = frame.drop(columns=WIDE if core else [])
+    dates = frame.select_dtypes("datetime").columns
+    drawn = folder / "simulated_0000.parquet"
+    frame.astype(dict.fromkeys(dates, "date32[pyarrow]")).to_parquet(drawn, index=False)
+    people = int(frame["person_id"].max())
+    copies = round(rows / len(frame)) if rows > BLOCK else 1
+    for number in range(1, copies):
+        copy = folder / f"simulated_{number:04d}.parquet"
+        duckdb.execute(
+            f"copy (select * replace (person_id + {number * people} as person_id) "
+            f"from '{drawn}') to '{copy}' (format parquet)"
+        )
+
+
+def package(folder):
+    """Count as the package does."""
+    days = register_counts.count_days(MONTHS)
+    with register_spells.opened(folder) as delivery:
+        table = register_counts.counts(delivery.spells, days, PLAN_DAYS)
+    return {measure: int(table[measure].sum()) for measure in table}
+
+
+def check(folder):
+    """Check rows and persons."""
+    codes = set(facts.municipalities()["municipality"])
+    with register_spells.opened(folder) as delivery:
+        return {"spells": register_rules.check(delivery, codes, LAST)}
+
+
+def sql(folder):
+    """Count with SQL written by hand: one query an event, then the same running sums in pandas."""
+    import duckdb
+
+    from kokeilu_analysis.sources import register_engines as engines
+
+    days = register_counts.count_days(MONTHS)
+    with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as room:
+        room.execute(f"set memory_limit='{engines.MEMORY}'; set threads={engines.THREADS}")
+        room.execute(f"set temp_directory='{scratch}'; set preserve_insertion_order=false")
+        spells = f"read_parquet('{folder}/*.parquet')"
+        given = set(room.execute(f"describe from {spells}").df()["column_name"])
+        calendar = pd.DataFrame({"day": pd.date_range(days[0], days[-1])})
+        calendar["period"] = days.searchsorted(calendar["day"]) - 1
+        room.execute(
+            "create table calendar as select day::date as day, period::smallint as period from calendar"
+        )
+        tables = {}
+        for name, (day, where, metrics) in _queries(given).items():
+            counts = ", ".join(f"{what} as {measure}" for measure, what in metrics.items())
+            tables[name] = room.execute(
+                f"""select municipality, period, {counts} from (
+                    select *, greatest({day}, date '{days[0]:%Y-%m-%d}')::date as day from (
+                        select *, coalesce("end", date '{days[-1]:%Y-%m-%d}') as last,
+                               plan_updated - plan_made > {PLAN_DAYS} as late from {spells})
+                    where {where}) join calendar using (day)
+                group by municipality, period"""
+            ).df()
+    return _running(tables, days)
+
+
+def _queries(given):
+    """Return day, rows and counts of each event."""
+    out = f"status in {register_counts.UNEMPLOYED}"
+
+    def n(where):
+        return f"count(*) filter (where {where})"
+
+    def edge(at):
+        valid = f"({at} - plan_made between 0 and {PLAN_DAYS - 1} or {at} - plan_updated between 0 and {PLAN_DAYS - 1})"
+        counts = {"jobseekers": "count(*)", "unemployed": n(out), "laid_off": n("status = '03'")}
+        counts |= {"shortened_week": n("status = '04'"), "target_group": n("target_group")}
+        counts |= {"target_unemployed": n(f"target_group and {out}"), "plan_valid": n(valid)}
+        counts |= {
+            "planned": n(f"plan_made <= {at}"),
+            "target_plan_valid": n(f"target_group and {valid}"),
+        }
+        counts |= {"target_planned": n(f"target_group and plan_made <= {at}")}
+        if "service" in given:
+            counts |= {s: n(f"service = '{s}'") for s in register_counts.SERVICES}
+            counts["unemployed_foreign"] = n(f"{out} and foreign_national")
+            for name, (age, sign) in register_counts.AGES.items():
+                counts[name] = n(
+                    f"{out} and year({at}) - birth_year {'>=' if sign > 0 else '<'} {age}"
+                )
+        year = f"(unemployed_since + interval 12 month)::date <= {at}"
+        counts["long_term_unemployed"] = n(f"{out} and {year}")
+        counts["since"] = (
+            f"coalesce(sum(unemployed_since - date '1970-01-01') filter (where {out}), 0)"
+        )
+        return counts
+
+    left = {"continued": n(f"{out} and end_reason = 'continues'")}
+    left["to_work"] = n(f"{out} and end_reason = 'work'")
+    left["lasted"] = f"""coalesce(sum("end" - unemployed_since + 1)
+        filter (where {out} and end_reason <> 'continues'), 0)"""
+    both = {"n": "count(*)", "target": n("target_group")}
+    wait = "plan_made - jobseeker_since"
+    made = {"n": n("plan_made > start"), "target": n("plan_made > start and target_group")}
+    made |= {"first": "count(*)", "target_first": n("target_group")}
+    made |= {
+        "days": f"sum({wait})",
+        "target_days": f"coalesce(sum({wait}) filter (where target_group), 0)",
+    }
+    gone, renewed = (f"{c} + {PLAN_DAYS}" for c in ("plan_made", "plan_updated"))
+    full = "(unemployed_since + interval 12 month)::date"
+    events = {
+        "begun": ("start", "true", edge("start")),
+        "ended": ('"end" + 1', '"end" is not null', edge('"end"') | left),
+        "made": ("plan_made", "start <= plan_made and plan_made <= last", made),
+        "expired": (
+            gone,
+            f"start < {gone} and {gone} <= last and coalesce(late, plan_updated is null)",
+            both,
+        ),
+        "updated": ("plan_updated", "start < plan_updated and plan_updated <= last and late", both),
+        "lapsed": (renewed, f"start < {renewed} and {renewed} <= last", both),
+        "year_full": (full, f"{out} and start < {full} and {full} <= last", {"n": "count(*)"}),
+    }
+    if "service" in given:
+        events["interviews"] = ("interview", "start <= interview and interview <= last", both)
+        for name, (age, _sign) in register_counts.AGES.items():
+            birthday = f"make_date(birth_year + {age}, 1, 1)"
+            where = f"{out} and start < {birthday} and {birthday} <= last"
+            events[name] = (birthday, where, {"n": "count(*)"})
+    return events
+
+
+def _running(tables, days):
+    keys = ["municipality", "period"]
+    places = sorted(tables["begun"]["municipality"].unique())
+    index = pd.MultiIndex.from_product([places, range(-1, len(days) - 1)], names=keys)
+    tables = {
+        name: table.set_index(keys).reindex(index, fill_value=0).astype("int64")
+        for name, table in tables.items()
+    }
+    change = tables["begun"] - tables["ended"][tables["begun"].columns]
+    for prefix, column in (("", "n"), ("target_", "target")):
+        change[f"{prefix}planned"] += tables["made"][column]
+        change[f"{prefix}plan_valid"] += tables["made"][column] + tables["updated"][column]
+        change[f"{prefix}plan_valid"] -= tables["expired"][column] + tables["lapsed"][column]
+    change["long_term_unemployed"] += tables["year_full"]["n"]
+    for name, (_age, sign) in register_counts.AGES.items():
+        if name in tables:
+            change[name] += sign * tables[name]["n"]
+    stock = change.groupby("municipality").cumsum()
+    stock = stock[stock.index.get_level_values("period") >= 0]
+    return {measure: int(stock[measure].sum()) for measure in stock}
+
+
+TASKS = {"package": package, "sql": sql, "check": check}
+
+
+def alone(task, folder):
+    """Run a task in a process of its own; return seconds, peak MB and what it says."""
+    command = [sys.executable, "-W", "ignore", __file__, "--task", task, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main():
+    """Print a table of tasks, times and memory."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="*", type=int, default=[1_000_000, 10_000_000])
+    parser.add_argument("--core", action="store_true")
+    parser.add_argument("--task", nargs=2)
+    options = parser.parse_args()
+    if options.task:
+        task, folder = options.task
+        began = time.perf_counter()
+        said = TASKS[task](Path(folder))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps([time.perf_counter() - began, peak, said]))
+        return
+    first = None
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder), rows, options.core)
+            size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20
+            results = {task: alone(task, folder) for task in TASKS}
+        count = results["check"][2]["spells"]
+        ours, bare = results["package"], results["sql"]
+        same = all(ours[2].get(k, v) == v for k, v in bare[2].items())
+        print(f"{count:,} spells, {size:,.0f} MiB, {len(ours[2])} measures", flush=True)
+        for task, (seconds, peak, _) in results.items():
+            print(f"  {task:8s} {seconds:7.1f} s   peak {peak:5.0f} MiB")
+        print(f"  package / sql {ours[0] / bare[0]:.2f}, same counts: {same}")
+        if first:
+            print(
+                f"  {count / first[0]:.0f} times the spells, {ours[0] / first[1]:.0f} times the time"
+            )
+        first = first or (count, ours[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""The adjusted effect by other routes, its sampling error, and what its input must be."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kokeilu_analysis.errors import KokeiluError
+from kokeilu_analysis.methods import lag
+from kokeilu_analysis.methods.lag_input import pair, shares
+
+AREAS = list("ABCDEFG")
+D = pd.Series([0.30, 0.55, 0.10, 0.42, 0.20, 0.61, 0.35], AREAS)
+LOW = pd.Series([0.25, 0.4, 0.6, 0.35, 0.5, 0.1, 0.3], AREAS)
+HIGH = pd.Series([0.25, 0.6, 0.8, 0.35, 0.9, 0.1, 0.45], AREAS)
+MIDDLE = (LOW + HIGH) / 2
+W = pd.Series([1.0, 2, 3, 1, 2, 1, 2], AREAS)
+
+
+def kept_of(*out):
+    return [area for area in AREAS if area not in out]
+
+
+# Routes.
+
+
+@pytest.mark.parametrize("weights", [None, W])
+def test_an_area_left_out_has_no_weight_in_the_bounds_and_no_part_in_the_middles(weights):
+    found = lag.leave_out(
+        D, LOW, HIGH, {"all": [], "two": ["B", "F"]}, weights, at=0.2, shared=0.03
+    ).set_index("left_out")
+    w = pd.Series(1.0, AREAS) if weights is None else weights
+    for name, out in (("all", []), ("two", ["B", "F"])):
+        kept = kept_of(*out)
+        bounds = lag.intercept_bounds(D, LOW, HIGH, w.where(w.index.isin(kept), 0.0), at=0.2)
+        fit = lag.midpoint(D[kept], LOW[kept], HIGH[kept], w[kept], at=0.2, shared=0.03).iloc[0]
+        row = found.loc[name]
+        assert (row["bound_low"], row["bound_high"]) == pytest.approx(bounds.intercept)
+        for column in ("estimate", "ci_low", "ci_high"):
+            assert row[column] == pytest.approx(fit[column])
+        assert (row["n_areas"], row["note"]) == (len(kept), "")
+
+
+def test_what_is_said_of_all_areas_still_holds_when_one_is_left_out():
+    mean = (np.array([[1 / 7] * 7, [-1 / 7] * 7]), np.array([0.45, -0.44]), None, None)
+    bound = lag.leave_out(D, LOW, HIGH, {"G": ["G"]}, constraints=mean).iloc[0]
+    free = lag.leave_out(D, LOW, HIGH, {"G": ["G"]}).iloc[0]
+    weights = pd.Series(1.0, AREAS).where(D.index != "G", 0.0)
+    direct = lag.intercept_bounds(D, LOW, HIGH, weights, constraints=mean)
+    assert (bound["bound_low"], bound["bound_high"]) == pytest.approx(direct.intercept)
+    assert bound["bound_high"] - bound["bound_low"] < free["bound_high"] - free["bound_low"]
+
+
+def test_a_route_that_leaves_too_few_areas_says_so_and_keeps_its_bounds():
+    row = lag.leave_out(D, LOW, HIGH, {"most": ["A", "B", "C"]}).iloc[0]
+    assert "4 areas are too few" in row["note"] and np.isnan(row["estimate"])
+    assert row["n_areas"] == 4 and row["bound_low"] < row["bound_high"]
+    with pytest.raises(KokeiluError, match="Route 'odd' leaves out Z"):
+        lag.leave_out(D, LOW, HIGH, {"odd": ["Z"]})
+
+
+@pytest.mark.parametrize("weights", [None, W])
+def test_the_mean_of_a_class_has_the_jackknife_error_over_its_areas(weights):
+    classes = pd.Series(dict(zip(reversed(AREAS), "xyxyxyz", strict=True)))
+    table = lag.by_class(D, classes, weights).set_index("class")
+    w = pd.Series(1.0, AREAS) if weights is None else weights
+    for label, own in (("x", ["G", "E", "C"]), ("y", ["F", "D", "B"])):
+        mean = np.average(D[own], weights=w[own])
+        rest = [[a for a in own if a != left] for left in own]
+        moved = [np.average(D[r], weights=w[r]) - mean for r in rest]
+        reach = 4.302653 * np.sqrt(2 / 3 * np.square(moved).sum())  # t with 2 degrees of freedom
+        found = table.loc[label, ["n_areas", "estimate", "ci_low", "ci_high"]].tolist()
+        assert found == pytest.approx([3, mean, mean - reach, mean + reach], rel=1e-6)
+    alone = table.loc["z"]
+    assert alone["estimate"] == D["A"] and np.isnan([alone["ci_low"], alone["ci_high"]]).all()
+
+
+# Sampling.
+
+
+@pytest.mark.parametrize(("weights", "at"), [(None, 0.0), (W, 0.3)])
+def test_for_exact_backlogs_the_ends_have_the_error_of_the_line(weights, at):
+    found = lag.intercept_bounds(D, MIDDLE, MIDDLE, weights, at=at)
+    row = lag.ends_interval(found, D, weights).iloc[0]
+    fit = lag.midpoint(D, MIDDLE, MIDDLE, weights, at=at).iloc[0]
+    assert row["se"] == pytest.approx(fit["se"])
+    ends = [fit["estimate"] + sign * 1.959964 * fit["se"] for sign in (-1, 1)]
+    assert row[["ci_low", "ci_high"]].tolist() == pytest.approx(ends, abs=1e-6)
+    assert row["estimand"] == f"effect at backlog {at:g}" and row["n_units"] == 7
+
+
+def test_each_end_is_moved_by_the_error_of_its_own_line():
+    found = lag.intercept_bounds(D, LOW, HIGH)
+    row = lag.ends_interval(found, D, shared=0.05, level=0.9).iloc[0]
+    se = []
+    for end in ("intercept_low", "intercept_high"):
+        b = found.witness[end]
+        alone = lag.midpoint(D, b, b).iloc[0]["se"]
+        se.append(np.hypot(alone, 0.05))
+    low, high = found.intercept
+    moved = (low - row["ci_low"]) / se[0], (row["ci_high"] - high) / se[1]
+    assert moved[0] == pytest.approx(moved[1]) and 1.281 < moved[0] < 1.645
+    assert row["se"] == pytest.approx(max(se))
+    plain = lag.ends_interval(found, D, level=0.9).iloc[0]
+    assert plain["se"] < row["se"]
+    assert "HC3 and control mean" in row["inference"]
+    assert "control mean" not in plain["inference"]
+
+
+def test_bounds_without_end_have_no_interval():
+    open_ends = lag.intercept_bounds(D, np.full(7, 0.2), np.full(7, 0.7))
+    with pytest.raises(KokeiluError, match="same backlog"):
+        lag.ends_interval(open_ends, D)
+
+
+def test_one_area_that_alone_sets_the_slope_has_no_error():
+    b = [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.8]
+    with pytest.raises(KokeiluError, match="Area G alone sets the slope"):
+        lag.midpoint(D, b, b)
+
+
+def test_hc3_error_is_that_of_leaving_each_area_out():
+    table = lag.midpoint(D, LOW, HIGH, at=0.1)
+    whole = np.polyfit(MIDDLE - 0.1, D, 1)[::-1]
+    moved = [np.polyfit(MIDDLE[kept_of(a)] - 0.1, D[kept_of(a)], 1)[::-1] - whole for a in AREAS]
+    assert table["estimate"].tolist() == pytest.approx(whole.tolist())
+    assert table["se"].tolist() == pytest.approx(np.sqrt(np.square(moved).sum(axis=0)).tolist())
+    # the 97.5 % point of t with 5 degrees of freedom
+    reach = (table["ci_high"] - table["estimate"]) / table["se"]
+    assert reach.tolist() == pytest.approx([2.570582] * 2, rel=1e-6)
+    shared = lag.midpoint(D, LOW, HIGH, at=0.1, shared=0.2)["se"]
+    assert shared[0] == pytest.approx(np.hypot(table["se"][0], 0.2))
+    assert shared[1] == pytest.approx(table["se"][1])
+
+
+def test_the_set_interval_comes_from_the_bounds_of_redrawn_areas():
+    high = HIGH.where(D.index.isin(["B", "C"]), LOW)
+    found = lag.set_interval(D, LOW, high, W, at=0.1, draws=24, seed=5, level=0.9).iloc[0]
+    rng = np.random.default_rng(5)
+    drawn = rng.multinomial(7, np.full(7, 1 / 7), size=24)
+    ends = np.array(
+        [
+            lag.intercept_bounds(D, LOW, high, W * n, at=0.1, names=lag.ENDS[:2]).intercept
+            for n in drawn
+        ]
+    )
+    used = ends[np.isfinite(ends).all(axis=1)]
+    se, bounds = used.std(axis=0, ddof=1), lag.intercept_bounds(D, LOW, high, W, at=0.1).intercept
+    assert (found["bound_low"], found["bound_high"]) == pytest.approx(bounds)
+    assert found["se"] == pytest.approx(se.max(), rel=1e-4)
+    moved = bounds[0] - found["ci_low"], found["ci_high"] - bounds[1]
+    assert moved[0] / se[0] == pytest.approx(moved[1] / se[1], rel=1e-4)
+    assert 1.281 < moved[0] / se[0] < 1.645
+    bias = used.mean(axis=0) - bounds
+    outer = (
+        bounds - np.array([max(bias[0], 0), min(bias[1], 0)]) + np.array([-1, 1]) * 1.644854 * se
+    )
+    said = found["note"].partition(": ")[2].partition(";")[0].split(" to ")
+    assert [float(x) for x in said] == pytest.approx(outer.tolist(), rel=2e-3)
+    assert ("left out" in found["note"]) == (len(used) < 24)
+
+
+def test_too_few_identified_draws_are_no_bootstrap():
+    b = [0.2] * 6 + [0.8]
+    with pytest.raises(KokeiluError, match="of 20 draws identify the line"):
+        lag.set_interval(D, b, b, draws=20)
+    for options, said in (({"level": 0.5}, "0.5"), ({"level": 1.0}, "1.0"), ({"draws": 19}, "19")):
+        with pytest.raises(KokeiluError, match=said):
+            lag.set_interval(D, LOW, HIGH, **options)
+
+
+# Replies.
+
+SIGN = pd.Series([-0.1, 0.15, -0.3, 0.02, -0.2, 0.21, -0.05], AREAS)
+
+
+def test_replies_in_a_given_order_are_taken_in_it_and_no_more_than_asked():
+    options = dict(lower=LOW, upper=HIGH, at=0.4)
+    first = lag.replies_until_sign(SIGN, MIDDLE, order=["E", "B"], most=1, **options)
+    assert first["area_id"].tolist()[1:] in ([], ["E"])
+    whole = lag.replies_until_sign(SIGN, MIDDLE, order=["E", "B"], **options)
+    assert whole["area_id"].tolist()[1:] == ["E", "B"][: len(whole) - 1]
+    for k, row in whole.iterrows():
+        known = ["E", "B"][:k]
+        low, high = LOW.copy(), HIGH.copy()
+        low[known] = high[known] = MIDDLE[known]
+        bounds = lag.intercept_bounds(SIGN, low, high, at=0.4).intercept
+        assert (row["bound_low"], row["bound_high"]) == pytest.approx(bounds)
+        assert row["settled"] == (bounds[0] > 0 or bounds[1] < 0)
+    with pytest.raises(KokeiluError, match="names area Z"):
+        lag.replies_until_sign(SIGN, MIDDLE, order=["Z"], **options)
+    with pytest.raises(KokeiluError, match="contradicts the evidence"):
+        lag.replies_until_sign(SIGN, MIDDLE + 0.2, **options)
+
+
+def test_answers_after_which_the_sign_is_known_are_counted():
+    table = lag.rank_replies_effect(SIGN, LOW, HIGH, W, at=0.25, grid=4).set_index("area_id")
+    now = lag.intercept_bounds(SIGN, LOW, HIGH, W, at=0.25).intercept
+    for area in ("B", "C", "A"):
+        answers = np.linspace(LOW[area], HIGH[area], 4) if LOW[area] < HIGH[area] else [LOW[area]]
+        ends = []
+        for x in answers:
+            low, high = LOW.copy(), HIGH.copy()
+            low[area] = high[area] = x
+            ends.append(lag.intercept_bounds(SIGN, low, high, W, at=0.25).intercept)
+        widths = [high - low for low, high in ends]
+        row = table.loc[area]
+        assert row["width_now"] == pytest.approx(now[1] - now[0], abs=1e-7)
+        expected = [max(widths), min(widths), np.mean(widths)]
+        assert row[["width_worst", "width_best", "width_mean"]].tolist() == pytest.approx(
+            expected, abs=1e-7
+        )
+        assert row["gain_mean"] == pytest.approx(now[1] - now[0] - np.mean(widths), abs=1e-7)
+        assert row["share_signed"] == np.mean([low > 0 or high < 0 for low, high in ends])
+    assert table["gain_mean"].is_monotonic_decreasing
+    assert table["rank"].tolist() == list(range(1, 8))
+
+
+# Input.
+
+
+@pytest.mark.parametrize("value", [[2, 1], [1, 2, 3], np.nan, [0, np.inf], [[1, 2]], []])
+def test_a_pair_is_a_number_or_two_in_order(value):
+    with pytest.raises(KokeiluError, match=r"`x` is .*; give a number or a \(low, high\) pair"):
+        pair(value, "x")
+    assert pair(0.5, "x") == (0.5, 0.5) and pair((0.5, 0.5), "x") == (0.5, 0.5)
+
+
+def test_shares_lie_between_zero_and_one_and_percentages_are_suspected():
+    assert shares([0, 1, 0.5], "x").tolist() == [0, 1, 0.5]
+    for value, hinted in ((-0.01, False), (1.01, False), (1.5, False), (1.51, True), (80, True)):
+        with pytest.raises(KokeiluError, match="expected a share") as caught:
+            shares([0.5, value], "x")
+        assert ("per cent" in str(caught.value)) == hinted
+    with pytest.raises(KokeiluError, match="expected a share"):
+        shares(np.nan, "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"effects": D.rename({"B": "A"})}, "Area A has two effects"),
+        ({"lower": LOW.rename({"B": "A"})}, "lacks area B"),
+        ({"lower": pd.concat([LOW, LOW[:1]])}, "repeats an area"),
+        ({"upper": HIGH.where(HIGH != 0.6, np.nan)}, "area B, upper limit: found nan"),
+        ({"weights": W.where(W < 3, np.inf)}, "Weight of area C is inf"),
+        ({"weights": W.where(W < 3, np.nan)}, "Weight of area C is nan"),
+        ({"at": -0.1}, "between 0 and 1"),
+        ({"at": 1.1}, "between 0 and 1"),
+        ({"mean": (0.5, 0.4)}, "`mean`"),
+        ({"constraints": (np.eye(7), None)}, "A_ub lacks its rows or its limits"),
+        ({"constraints": (None, None, None, [1.0])}, "A_eq lacks its rows or its limits"),
+        ({"constraints": (np.eye(7), np.full(7, np.nan))}, "limit that is not a number"),
+        ({"constraints": (np.full((1, 7), np.inf), [1.0])}, "finite number for each of 7"),
+        ({"constraints": (np.eye(7)[:2], [1.0])}, r"shape \(2, 7\) for 1 limits"),
+        ({"constraints": (None, None, np.eye(7)[:1], [0.9])}, "No backlogs satisfy"),
+    ],
+)
+def test_input_that_cannot_be_meant_is_refused_with_its_place(change, said):
+    with pytest.raises(KokeiluError, match=said):
+        lag.intercept_bounds(**{"effects": D, "lower": LOW, "upper": HIGH} | change)
+
+
+def test_the_edges_of_the_reference_and_one_limit_alone_are_accepted():
+    for at in (0.0, 1.0):
+        assert np.isfinite(lag.intercept_bounds(D, LOW, HIGH, at=at).intercept).all()
+    low, high = LOW.copy(), HIGH.copy()
+    low["B"] = high["B"] = 0.5
+    told = (None, None, [[0, 1, 0, 0, 0, 0, 0]], [0.5])
+    known = lag.intercept_bounds(D, LOW, HIGH, constraints=told)
+    assert known.intercept == pytest.approx(lag.intercept_bounds(D, low, high).intercept)
