@@ -132,6 +132,7 @@ def feed(reader, numbers, seed, progress, folder, keep=None):
         Folder for the inputs that broke the reader.
     """
     corpus, ends = list(reader.seeds), set()
+    most = 1_000 + 2 * max(map(len, reader.seeds))  # bytes of what is spoiled further
     for at in numbers:
         chance = random.Random(f"{seed} {at}")
         start = chance.choice(corpus) if chance.random() < 0.7 else chance.choice(reader.seeds)
@@ -146,7 +147,7 @@ def feed(reader, numbers, seed, progress, folder, keep=None):
         if outcome == "other" and keep:
             store.write_bytes(Path(keep) / f"{at:07d}_{reader.target.name}", content)
         progress(at, outcome, said)
-        if (outcome, mark) not in ends and len(content) < 50_000:
+        if (outcome, mark) not in ends and len(content) < most:
             ends.add((outcome, mark))
             corpus = corpus[-CORPUS:] + [content]
 

@@ -32,7 +32,6 @@ import pytest
 from faults import commit, mutants
 
 ROOT = Path(__file__).resolve().parents[1]
-METHODS = "kokeilu_analysis.methods."
 GATE = "kokeilu_analysis/report/disclosure.py"
 TARGET = 0.85
 GROUPS = {
@@ -52,6 +51,7 @@ PRELOADED = (  # what the package and its tests import inside functions and pay 
     "scipy.optimize scipy.stats scipy.linalg scipy.sparse statsmodels.api pyfixest diff_diff"
     " hypothesis pandera.pandas openpyxl ibis matplotlib.pyplot pyscipopt pyarrow.parquet coverage"
 )
+MUTATED = {stem for group in GROUPS.values() for stem in group.split()}
 SLOW = 4.0  # seconds, measured while lines are traced: a longer test is not a fast one
 PATIENCE = 10  # times its clean seconds that a test may take …
 GRACE = 5.0  # … and seconds on top, because other work may hold the processor
@@ -156,6 +156,8 @@ def measured(file):
     tracer.stop()
     data, reached = tracer.get_data(), {}
     for path in data.measured_files():
+        if Path(path).stem not in MUTATED:
+            continue
         for line, contexts in data.contexts_by_lineno(path).items():
             for context in contexts:
                 reached.setdefault(context, {}).setdefault(Path(path).stem, set()).add(line)
@@ -182,28 +184,37 @@ def measured(file):
 
 
 def fast_tests(where):
-    """Measurement of every test file, from the cache where code and tests are the same."""
+    """Measurement of every test file, from the cache where tests and reached modules are the same.
+
+    The cache lies in the folder for temporary files and may be deleted.
+    """
     cache = Path(tempfile.gettempdir(), "mutate-measured")
     cache.mkdir(exist_ok=True)
     helpers = [p for p in sorted(where.glob("tests/*.py")) if not p.name.startswith("test_")]
-    state = hashlib.sha256()
-    for path in [*sorted(where.glob("kokeilu_analysis/methods/*.py")), where / GATE, *helpers]:
-        state.update(path.read_bytes())
     found = {}
     for name in TESTS.split():
         file = f"tests/test_{name}.py"
-        own = hashlib.sha256(state.digest() + (where / file).read_bytes()).hexdigest()
+        own = checksum(where / file, *helpers)
         kept = cache / f"{name}-{own[:16]}.json"
-        if not kept.exists():
+        answer = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
+        now = {stem: checksum(where / path_of(stem)) for stem in MUTATED}
+        if answer is None or any(now[stem] != was for stem, was in answer["reached"].items()):
             print(f"measuring {file}", file=sys.stderr, flush=True)
             answer, _ = forked(lambda file=file: measured(file))
             if answer is None:
                 raise SystemExit(f"{file}: cannot be measured; run it with pytest and look")
+            reached = {stem for own in answer["tests"].values() for stem in own["lines"]}
+            answer["reached"] = {stem: now[stem] for stem in sorted(reached)}
             kept.write_text(json.dumps(answer), encoding="utf-8")
-        found[file] = json.loads(kept.read_text(encoding="utf-8"))
-        for test in found[file]["unfit"]:
+        found[file] = answer
+        for test in answer["unfit"]:
             print(f"left out: {test}", file=sys.stderr)
     return found
+
+
+def checksum(*paths):
+    """Checksum of the contents of files."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def reaching(mutant, tests):
@@ -259,7 +270,7 @@ def outcome(mutant, tree, path, tests):
 
     def work():
         commit(mutant.edit)
-        sys.meta_path.insert(0, Faulty(module_name(mutant.module), path, tree))
+        sys.meta_path.insert(0, Faulty(path[:-3].replace("/", "."), os.path.abspath(path), tree))
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, 60)  # for imports and collection
@@ -275,9 +286,9 @@ def outcome(mutant, tree, path, tests):
     return ("survived", f"{len(chosen)} tests pass") if code == 0 else ("killed", test)
 
 
-def module_name(stem):
-    """Full name of a module."""
-    return GATE[:-3].replace("/", ".") if stem == Path(GATE).stem else METHODS + stem
+def path_of(stem):
+    """Path of a module in the tree."""
+    return GATE if stem == Path(GATE).stem else f"kokeilu_analysis/methods/{stem}.py"
 
 
 def copied(top):
@@ -320,8 +331,8 @@ def main():
         for group in options.modules:
             trees, pool = {}, []
             for stem in GROUPS.get(group, group).split():
-                path = where / (module_name(stem).replace(".", "/") + ".py")
-                tree, found = mutants(stem, path.read_text(encoding="utf-8"))
+                path = path_of(stem)
+                tree, found = mutants(stem, (where / path).read_text(encoding="utf-8"))
                 trees[stem] = tree, path
                 pool += found
             drawn = pool

@@ -68,7 +68,7 @@ def spoiled(content, form, random, others=()):
     bytes
     """
     for _ in range(random.choice((1, 1, 1, 2, 2, 4))):
-        if random.random() < 0.004:
+        if random.random() < 0.004:  # too large to be spoiled further
             return random.choice(BOMBS.get(form, BOMBS["csv"]))()
         way = random.choice(WAYS[form])
         try:
@@ -462,6 +462,7 @@ BOMBS = {
         lambda: workbook_bomb(SHEET, b"\0", 200 * MIB),
         lambda: workbook_bomb(SHEET, b"<mergeCell ", 5 * MIB),
         lambda: workbook_bomb(SHEET, b"mergeCell ", 5 * MIB),
+        lambda: workbook_bomb(SHEET, b"mergeCell ", 5 * MIB, b"<"),
         lambda: workbook_bomb(SHEET, b' r="A1"', 5 * MIB, b"<c"),
         lambda: workbook_bomb(SHEET, b"<row/>", 20 * MIB, b"<x>", b"</x>"),
         lambda: workbook_bomb(STRINGS, b"<si><t>a</t></si>", 30 * MIB, b"<sst>", b"</sst>"),

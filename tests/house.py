@@ -117,7 +117,7 @@ GROUPS = {
         "__init__ errors paths store results made",
     ),
 }
-BACK = {}  # imports against the flow, all inside a function, with their reason; the fewer the better
+BACK = {}  # imports against the flow, all inside a function, with their reason
 FLOORS = {  # in the order of reading; `base` is in the table alone
     "story": "notebooks",
     "top": "what brings them together",

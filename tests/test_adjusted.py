@@ -69,7 +69,7 @@ def test_a_whole_weight_counts_as_that_many_equal_units():
 
 def test_scaling_and_mixing_the_covariates_changes_nothing():
     frame = drawn()
-    mixed = frame.assign(c=1000 * frame["a"] + 5, e=frame["a"] - 3 * frame["b"])
+    mixed = frame.assign(c=1e-9 * frame["a"] + 5e-9, e=1000 * frame["a"] - 3000 * frame["b"])
     plain = adjusted.doubly_robust(frame, *NAMES, 1, ["a", "b"]).loc[0]
     other = adjusted.doubly_robust(mixed, *NAMES, 1, ["c", "e"]).loc[0]
     for column in ("estimate", "se"):
@@ -340,3 +340,169 @@ def test_places_out_of_range_or_doubled_are_refused():
         donors.distances(places, "i", "lon", "lat")
     with pytest.raises(KokeiluError, match="i a is there twice"):
         donors.distances(places.assign(i="a", lat=60.0), "i", "lon", "lat")
+
+
+# Intervals, and the edges of what is accepted.
+
+CALLS = {
+    "doubly robust": lambda f, **o: adjusted.doubly_robust(f, *NAMES, 5, [], **o),
+    "trend": lambda f, **o: adjusted.trend_adjusted(f, *NAMES, 5, **o),
+    "matched": lambda f, **o: donors.matched(f, *NAMES, 5, **o),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_intervals_and_p_are_those_of_t_with_one_less_than_the_clusters(call):
+    from scipy.special import stdtr
+
+    frame = simulated(81)
+    plain, narrow = (call(frame, cluster="cluster", **o).loc[0] for o in ({}, {"level": 0.8}))
+    df = plain["n_clusters"] - 1
+    for row, share in ((plain, 0.95), (narrow, 0.8)):
+        for end in ("ci_low", "ci_high"):
+            t = abs(row[end] - row["estimate"]) / row["se"]
+            assert 2 * stdtr(df, t) - 1 == pytest.approx(share, abs=1e-9)
+        assert row["ci_low"] < row["estimate"] < row["ci_high"]
+        assert row["p"] == pytest.approx(2 * stdtr(df, -abs(row["estimate"]) / row["se"]))
+
+
+def test_controls_that_weigh_alike_are_worth_their_number_and_others_less():
+    frame = drawn()
+    plain = adjusted.doubly_robust(frame, *NAMES, 1, []).loc[0]
+    controls = (frame.groupby("unit")["treated"].first() == 0).sum()
+    assert plain["note"] == f"weighted controls worth {controls:.1f} equal ones"
+    weighted = adjusted.doubly_robust(frame, *NAMES, 1, [], weights="w").loc[0]
+    w = frame[frame["treated"] == 0].groupby("unit")["w"].first()
+    assert (
+        weighted["note"] == f"weighted controls worth {w.sum() ** 2 / (w**2).sum():.1f} equal ones"
+    )
+    two = frame[frame["unit"].isin(frame["unit"].unique()[:6])]
+    with pytest.raises(KokeiluError, match="at least 3 clusters; found 2"):
+        adjusted.doubly_robust(two.assign(c=two["unit"] % 2), *NAMES, 1, [], cluster="c")
+
+
+def test_a_trend_needs_outcomes_on_both_sides_and_one_weight():
+    frame = simulated(82)
+    for gone, unit in (((frame["t"] > 4), 7), ((frame["t"] < 4), 9)):
+        with pytest.raises(KokeiluError, match=f"unit {unit} has fewer than two outcomes before"):
+            adjusted.trend_adjusted(frame[~gone | (frame["unit"] != unit)], *NAMES, 5)
+    just = frame[(frame["t"] > 2) & (frame["t"] < 6)]  # two before and one after
+    assert adjusted.trend_adjusted(just, *NAMES, 5).loc[0, "note"] == ""
+    with pytest.raises(KokeiluError, match="w changes over time"):
+        adjusted.trend_adjusted(changed(frame, 5, 0, w=9.5), *NAMES, 5, weights="w")
+
+
+def test_days_count_as_parts_of_their_month_and_words_by_their_order():
+    frame = simulated(83)
+    start = pd.DatetimeIndex(["2021-02-01", "2021-02-15", "2021-03-01"])
+    assert adjusted._clock(start) == pytest.approx(2021 * 12 + np.array([2, 2.5, 3]))
+    words = frame.assign(t=frame["t"].map(dict(enumerate("abcdefgh"))))
+    by_word = adjusted.trend_adjusted(words, *NAMES, "f").loc[0, "estimate"]
+    assert by_word == pytest.approx(adjusted.trend_adjusted(frame, *NAMES, 5).loc[0, "estimate"])
+
+
+def test_a_whole_weight_counts_as_that_many_equal_units_in_counts_too():
+    frame = counts(84).query("unit % 4 != 3").assign(w=lambda f: 1.0 + f["unit"] % 2)
+    copies = frame.loc[frame.index.repeat(frame["w"].astype(int))]
+    copies = copies.assign(unit=copies["unit"] * 10 + copies.groupby(["unit", "t"]).cumcount())
+    weighted = adjusted.poisson(frame, *NAMES, 5, "w", "cluster").loc[0]
+    copied = adjusted.poisson(copies, *NAMES, 5, None, "cluster").loc[0]
+    for column in ("estimate", "se", "ci_low", "ci_high", "p"):
+        assert weighted[column] == pytest.approx(copied[column], abs=1e-8)
+    assert weighted["ci_low"] < weighted["estimate"] < weighted["ci_high"]
+
+
+def test_a_ratio_of_nothing_is_not_identified():
+    frame = counts(85)
+    empty = frame.assign(y=frame["y"].where((frame["treated"] == 0) | (frame["t"] >= 5), 0.0))
+    empty["y"] = empty["y"].where(empty["treated"] == 0, 0.0)
+    with pytest.raises(KokeiluError, match="do not identify a ratio"):
+        adjusted.poisson(empty, *NAMES, 5)
+
+
+# What is known of places.
+
+PLACES = pd.DataFrame(
+    {"i": list("abcd"), "d": [1, 0, 0, 1], "r": ["x", "x", "y", "z"], "at": [0.0, 10.0, 30.0, 75.0]}
+)
+
+
+def kilometres():
+    at = PLACES["at"].to_numpy()
+    return pd.DataFrame(np.abs(at[:, None] - at), PLACES["i"], PLACES["i"])
+
+
+def test_traits_say_how_near_the_treated_are_and_who_else_is_in_the_region():
+    found = donors.traits(PLACES, kilometres(), "i", "d", "r", near=30).set_index("i")
+    assert found["nearest_trial_km"].tolist() == [0, 10, 30, 0]
+    assert found["near_trial"].tolist() == [True, True, False, True]  # 30 is not below 30
+    assert found["mixed_region"].tolist() == [True, True, False, False]
+    assert found["controls_in_region"].tolist() == [1, 1, 1, 0]
+    with pytest.raises(KokeiluError, match="d has no distances"):
+        donors.traits(PLACES, kilometres().loc["a":"c", "a":"c"], "i", "d", "r", near=30)
+
+
+def test_a_ring_holds_its_own_ends():
+    treated = PLACES.set_index("i")["d"]
+    assert donors.ring(kilometres(), treated, 10, 30).loc["a"].tolist() == [True, True]
+    assert donors.ring(kilometres(), treated, 10.1, 29.9).loc["a"].tolist() == [False, False]
+    assert donors.ring(kilometres(), treated).to_numpy().all()
+
+
+def test_the_way_from_helsinki_to_turku_is_the_same_by_another_formula():
+    places = pd.DataFrame({"i": ["h", "t"], "lon": [24.94, 22.27], "lat": [60.17, 60.45]})
+    (x, y), (u, v) = np.radians(places[["lon", "lat"]].to_numpy())
+    angle = np.arccos(np.sin(y) * np.sin(v) + np.cos(y) * np.cos(v) * np.cos(x - u))
+    km = donors.distances(places, "i", "lon", "lat")
+    assert km.loc["h", "t"] == pytest.approx(6371.0088 * angle, rel=1e-9)
+    assert 145 < km.loc["t", "h"] < 155
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(180.5, 60), (-180.5, 60), (25, 90.5), (25, -90.5)])
+def test_degrees_end_at_the_poles_and_the_date_line(lon, lat):
+    places = pd.DataFrame({"i": ["a", "b"], "lon": [180.0, lon], "lat": [-90.0, lat]})
+    with pytest.raises(KokeiluError, match="expected degrees from"):
+        donors.distances(places, "i", "lon", "lat")
+    with pytest.raises(KokeiluError, match="lat of i b is nan"):
+        donors.distances(places.assign(lon=0.0, lat=[90.0, np.nan]), "i", "lon", "lat")
+
+
+def test_equally_near_controls_are_taken_in_order_and_each_distance_is_a_root_mean_square():
+    can = pd.DataFrame(True, ["a"], list("bcd"))
+    path = np.array([[3.0, 3], [1, -1], [-1, 1]])
+    found = donors.nearest(np.zeros((1, 2)), path, can, 2)
+    assert found["control"].tolist() == ["c", "d"]
+    assert found["distance"].tolist() == pytest.approx([1, 1])
+    assert donors.nearest(np.zeros((1, 2)), path, can, 3)["distance"].max() == pytest.approx(3)
+    with pytest.raises(KokeiluError, match="at least one neighbour; asked for 0"):
+        donors.nearest(np.zeros((1, 2)), path, can, 0)
+
+
+def test_controls_can_be_matched_on_their_level_or_on_another_path():
+    frame = simulated(86)
+    shifted = frame.assign(y=frame["y"] + 100 * (frame["unit"] % 12))
+    _, pairs = donors.matched(shifted, *NAMES, 5, neighbours=1, level_matters=True, pairs=True)
+    # levels 0 … 9 of the treated stand again in units 12 … 21
+    assert pairs["control"].tolist() == list(range(12, 22))
+    _, shape = donors.matched(shifted, *NAMES, 5, neighbours=1, pairs=True)
+    _, plain = donors.matched(frame, *NAMES, 5, neighbours=1, pairs=True)
+    assert shape["control"].tolist() == plain["control"].tolist()
+    other = simulated(87)
+    _, by_path = donors.matched(frame, *NAMES, 5, neighbours=2, path=other, pairs=True)
+    matrix = other.pivot(index="unit", columns="t", values="y")
+    matrix = matrix.sub(matrix.mean(axis=1), axis=0)
+    apart = np.sqrt(((matrix.loc[10:] - matrix.loc[0]) ** 2).mean(axis=1)).sort_values()
+    own = by_path[by_path["unit"] == 0]
+    assert own["control"].tolist() == apart.index[:2].tolist()
+    assert own["distance"].tolist() == pytest.approx(apart.iloc[:2].tolist())
+    with pytest.raises(KokeiluError, match="units of the frame, no others"):
+        donors.matched(frame, *NAMES, 5, path=other[other["unit"] != 3])
+
+
+def test_who_is_not_named_in_the_table_of_allowed_controls_may_not_be_chosen():
+    frame = simulated(88)
+    allowed = pd.DataFrame(True, range(10), range(20, 24))
+    row, pairs = donors.matched(frame, *NAMES, 5, neighbours=2, allowed=allowed, pairs=True)
+    assert pairs["control"].min() >= 20
+    assert row.loc[0, "controls"] == "2 nearest of all"
+    assert row.loc[0, "n_units"] == 10 + pairs["control"].nunique()

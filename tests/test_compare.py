@@ -457,3 +457,145 @@ def test_a_check_on_a_panel_with_gaps_keeps_both_its_condition_and_the_gaps_in_t
 def test_a_start_outside_the_times_is_refused(start, said):
     with pytest.raises(KokeiluError, match=said):
         compare.did(simulated(29), *NAMES, start)
+
+
+# What the regression says where little is left of the panel.
+
+
+def small(**gone):
+    """Six units in three clusters, four times; cells as (unit, t) in `gone` are missing."""
+    frame = simulated(34, units=6, times=4, start=2, clusters=6).assign(c=lambda f: f["unit"] % 3)
+    frame["treated"] = (frame["unit"] < 3).astype(int)
+    for unit, t in gone.get("cells", ()):
+        frame = frame[(frame["unit"] != unit) | (frame["t"] != t)]
+    return frame
+
+
+def test_intervals_and_p_are_those_of_t_with_one_less_than_the_clusters():
+    from scipy.special import stdtr
+
+    gaps = simulated(35).drop(index=7)
+    for frame in (simulated(35), gaps):
+        for call in (compare.did, compare.event_study):
+            for level in (0.95, 0.8):
+                rows = call(frame, *NAMES, 5, cluster="cluster", level=level)
+                rows = rows[rows["se"] > 1e-9]
+                assert (rows["n_clusters"] == 12).all()
+                for sign, end in ((-1, "ci_low"), (1, "ci_high")):
+                    t = sign * (rows[end] - rows["estimate"]) / rows["se"]
+                    assert np.allclose(2 * stdtr(11, t) - 1, level)
+                expected = 2 * stdtr(11, -(rows["estimate"] / rows["se"]).abs())
+                assert np.allclose(rows["p"], expected)
+
+
+def test_a_change_without_base_is_the_difference_of_the_means_of_whoever_is_there():
+    frame = unbalanced(36)
+    found = compare.event_study(frame, *NAMES, 5, weights="v", cluster="cluster", base=None)
+    assert set(found["pre"]) == {""}
+    for t, row in zip(range(8), found.to_dict("records"), strict=True):
+        now = frame[frame["t"] == t]
+        means = [np.average(g["y"], weights=g["v"]) for _, g in now.groupby("treated")]
+        assert row["estimate"] == pytest.approx(means[1] - means[0], abs=1e-12)
+        left = []
+        for c in range(12):
+            rest = now[now["cluster"] != c]
+            means = [np.average(g["y"], weights=g["v"]) for _, g in rest.groupby("treated")]
+            left.append(means[1] - means[0])
+        se = np.sqrt(11 / 12 * np.square(np.array(left) - row["estimate"]).sum())
+        assert row["se"] == pytest.approx(se, abs=1e-10)
+
+
+def test_a_time_without_treated_cells_has_no_estimate_and_says_so():
+    frame = small(cells=[(0, 1), (1, 1), (2, 1)])
+    found = compare.event_study(frame, *NAMES, 2, cluster="c", base=[0]).set_index("event_month")
+    assert found["estimate"].isna().tolist() == [False, True, False, False]
+    assert "no link to the base" in found.loc[-1, "note"]
+    assert "no link" not in found.loc[0, "note"]
+    rest = compare.event_study(frame[frame["t"] != 1], *NAMES, 2, cluster="c", base=[0])
+    assert found["estimate"].dropna().tolist() == pytest.approx(rest["estimate"].tolist())
+
+
+def test_cells_that_connect_no_time_before_with_one_after_identify_nothing():
+    late = [(u, t) for u in (0, 1, 2) for t in (0, 1)]
+    apart = [(0, 2), (0, 3), (1, 2), (1, 3), (2, 0), (2, 1)]  # nobody treated is on both sides
+    for cells in (apart, late):
+        with pytest.raises(KokeiluError, match="do not identify an effect"):
+            compare.did(small(cells=cells), *NAMES, 2, cluster="c")
+    with pytest.raises(KokeiluError, match="at least 3 clusters; found 2"):
+        two = small(cells=[(0, 0)])
+        compare.did(two.assign(c=two["unit"] % 2), *NAMES, 2, cluster="c")
+    three = compare.did(small(cells=[(0, 0)]), *NAMES, 2, cluster="c").loc[0]
+    assert three["n_clusters"] == 3 and three["note"] == "1 of 24 cells missing"
+
+
+def test_a_unit_without_any_outcome_says_nothing():
+    frame = unbalanced(37)
+    empty = frame.assign(y=frame["y"].where(frame["unit"] != 22))
+    found = compare.did(empty, *NAMES, 5, cluster="cluster").loc[0]
+    rest = compare.did(frame[frame["unit"] != 22], *NAMES, 5, cluster="cluster").loc[0]
+    for column in ("estimate", "se", "p"):
+        assert found[column] == pytest.approx(rest[column], abs=1e-10)
+
+
+def test_there_must_be_times_on_both_sides_of_the_start():
+    for start, side in ((0, "before"), (8, "after")):
+        with pytest.raises(KokeiluError, match=f"No time lies {side} the start {start}"):
+            compare.did(simulated(38), *NAMES, start)
+
+
+def test_a_row_without_time_and_a_time_that_is_twice_there_are_named():
+    frame = simulated(39)
+    with pytest.raises(KokeiluError, match="Row 17 has no unit or no t"):
+        compare.did(frame.assign(t=frame["t"].where(frame.index != 17)), *NAMES, 5)
+    for weight in (0.0, -0.5, np.inf, "much"):
+        with pytest.raises(KokeiluError, match="expected a positive number"):
+            compare.did(changed(frame, 6, 3, w=weight), *NAMES, 5, weights="w")
+
+
+@pytest.mark.parametrize("labels", ["text", "float", "object", "date"])
+def test_labels_of_any_kind_in_blocks_or_mixed_give_the_same_panel(labels):
+    frame = simulated(40, units=10, times=6)
+    kind = {
+        "text": lambda v: pd.Series([f"u{x:03d}" for x in v], dtype="str"),
+        "float": lambda v: v.astype(float) / 2,
+        "object": lambda v: pd.Series([(int(x),) for x in v], dtype=object),
+        "date": lambda v: pd.date_range("2021-01-01", periods=12, freq="MS").to_numpy()[v],
+    }[labels]
+    plain = frames.panel(frame, *NAMES, "w", "cluster")
+    for rows in (frame, frame.sample(frac=1, random_state=1), frame.sort_values(["t", "unit"])):
+        rows = rows.reset_index(drop=True)
+        named = rows.assign(unit=kind(rows["unit"]), cluster=kind(rows["cluster"]))
+        if labels != "object":
+            named = named.assign(t=kind(rows["t"]))
+        found = frames.panel(named, *NAMES, "w", "cluster")
+        assert np.array_equal(found.values, plain.values)
+        assert np.array_equal(found.by_unit["weight"], plain.by_unit["weight"])
+        assert np.array_equal(found.by_unit["treated"], plain.by_unit["treated"])
+        codes = pd.factorize(pd.Series(list(found.by_unit["cluster"])))[0]
+        assert np.array_equal(codes, pd.factorize(plain.by_unit["cluster"])[0])
+        assert list(found.units) == sorted(set(named["unit"]))
+
+
+def test_weights_that_vary_are_averaged_over_the_cells_that_are_there():
+    frame = unbalanced(41)
+    table = frames.panel(frame, *NAMES, "v")
+    assert not table.steady and frames.panel(frame, *NAMES, "w").steady
+    assert np.allclose(table.by_unit["weight"], frame.groupby("unit")["v"].mean())
+    assert (table.cells > 0).sum() == len(frame)
+    assert table.missing == 192 - len(frame)
+
+
+def test_the_interval_of_an_area_follows_its_level_and_the_weights_within_areas():
+    frame = simulated(42)
+    found = compare.area_effects(frame, *NAMES, 5, "cluster", "w", level=0.8)
+    matrix = frame.pivot(index="unit", columns="t", values="y")
+    change = matrix.loc[:, 5:].mean(axis=1) - matrix.loc[:, :4].mean(axis=1)
+    w = frame.groupby("unit")["w"].first()
+    area = pd.Series(np.arange(24) // 2)
+    means = (w * change).groupby(area).sum() / w.groupby(area).sum()
+    spread = means.loc[5:].std() * np.sqrt(1 + 1 / 7)
+    control = np.average(change.loc[10:], weights=w.loc[10:])
+    assert found["estimate"].tolist() == pytest.approx((means.loc[:4] - control).tolist())
+    reach = 1.439756 * spread  # the 90 % point of t with 6 degrees of freedom
+    assert (found["ci_high"] - found["estimate"]).tolist() == pytest.approx([reach] * 5, rel=1e-6)
+    assert (found["estimate"] - found["ci_low"]).tolist() == pytest.approx([reach] * 5, rel=1e-6)

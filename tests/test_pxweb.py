@@ -3,6 +3,7 @@
 Every test talks to a real HTTP server on loopback (see pxweb_server.py); its figures are made up.
 """
 
+import asyncio
 import hashlib
 import itertools
 import json
@@ -534,3 +535,10 @@ def test_answers_of_different_requests_do_not_meet(tmp_path):
     first, second = ({"what": "data", "body": at} for at in (1, 2))
     answers.put(first, b"one", "now")
     assert answers.get(first) == b"one" and answers.get(second) is None
+
+
+def test_a_notebook_whose_loop_is_running_can_ask_too(server):
+    async def cell():
+        return pxweb.Client(server.base).limits()
+
+    assert asyncio.run(cell()) == pxweb.Client(server.base).limits()

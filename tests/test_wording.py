@@ -29,7 +29,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def areas():
-    return {lang: area_pages._values(lang, paths.RESULTS)[1] for lang in LANGUAGES}
+    return {lang: area_pages.area_values(lang)[1] for lang in LANGUAGES}
 
 
 @pytest.fixture

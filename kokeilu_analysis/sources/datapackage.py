@@ -74,70 +74,77 @@ def load(folder):
 def _check_entry(entry, number, file):
     """Refuse a description that names no file of its folder, or whose schema cannot be one."""
 
-    def require(right, key, expected):
+    def require(right, key, given, expected):
         if not right:
-            raise DataError(file, f"another {key}", expected, f"resource {number}", key, RESTORE)
+            form = {dict: "a table", list: "a list", type(None): "nothing"}.get(type(given))
+            found, row = form or repr(given)[:60], f"resource {number}"
+            raise DataError(file, found, expected, row, key, RESTORE)
 
-    require(isinstance(entry, dict), "resource", "a resource with its keys")
-    require(_word(entry.get("name")), "name", "a short text")
-    place = entry.get("path")
-    inside = _word(place) and not Path(place).is_absolute() and ".." not in Path(place).parts
-    require(inside and "\\" not in place, "path", "a file of the folder")
-    for key in ("hash", "title", "form", "vintage"):
-        given = entry.get(key) if "form" in entry else entry.get(key, key)
-        require(_word(given), key, "a short text, which every snapshot has")
-    require("form" not in entry or isinstance(entry.get("bytes"), int), "bytes", "a number")
+    require(isinstance(entry, dict), None, entry, "a resource with its keys")
+    for key in ("name", "path", "hash", "title", "form", "vintage"):
+        needed = key in ("name", "path") or "form" in entry  # a snapshot has them all
+        given = entry.get(key) if needed else entry.get(key, "none")
+        require(_word(given), key, given, "a short text")
+    place = Path(entry["path"].replace("\\", "/"))
+    inside = not place.is_absolute() and ".." not in place.parts
+    require(inside and ":" not in entry["path"], "path", entry["path"], "a file of the folder")
+    size = entry.get("bytes", 0 if "form" not in entry else None)
+    require(type(size) is int, "bytes", size, "a number of bytes")
     schema = entry.get("schema", {"fields": []})
-    require(isinstance(schema, dict), "schema", "a schema")
-    fields = schema.get("fields")
-    require(isinstance(fields, list) and all(map(_is_field, fields)), "fields", "fields")
-    names = [field["name"] for field in fields]
-    require(len(set(names)) == len(names), "fields", "each name once")
-    keys = schema.get("primaryKey", [])
-    require(
-        set(_names(keys) or []) <= set(names) and _names(keys) is not None, "primaryKey", "fields"
-    )
-    for pair in _list(schema.get("order", [])):
-        fits = isinstance(pair, list) and len(pair) == 2 and set(_names(pair) or "?") <= set(names)
-        require(fits, "order", "pairs of fields")
-    require(isinstance(schema.get("order", []), list), "order", "pairs of fields")
-    require(isinstance(schema.get("foreignKeys", []), list), "foreignKeys", "a list of keys")
-    for key in _list(schema.get("foreignKeys", [])):
-        other = key.get("reference") if isinstance(key, dict) else None
-        fits = isinstance(other, dict) and isinstance(other.get("resource"), str)
-        ends = [_names(key.get("fields")), _names(other.get("fields"))] if fits else [None, None]
-        fits = None not in ends and len(ends[0]) == len(ends[1]) > 0 and set(ends[0]) <= set(names)
-        require(fits, "foreignKeys", "fields and the fields that they refer to")
+    require(isinstance(schema, dict), "schema", schema, "a table")
+    fields, keys = schema.get("fields"), schema.get("primaryKey", [])
+    pairs, foreign = (schema.get(key, []) for key in ("order", "foreignKeys"))
+    described = isinstance(fields, list) and all(map(_is_field, fields))
+    require(described, "fields", fields, "fields with name, type and sound constraints")
+    names = {field["name"] for field in fields}
+    require(len(names) == len(fields), "fields", fields, "each name once")
+
+    def known(given):
+        return (listed := _names(given)) is not None and names.issuperset(listed)
+
+    require(known(keys), "primaryKey", keys, "names of fields")
+    right = isinstance(pairs, list) and all(map(known, pairs))
+    right = right and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+    require(right, "order", pairs, "pairs of fields")
+    right = isinstance(foreign, list) and all(map(_is_reference, foreign))
+    right = right and all(known(key["fields"]) for key in foreign)
+    require(right, "foreignKeys", foreign, "fields and the fields that they refer to")
 
 
 def _is_field(field):
     """Tell whether a description of a column can be used."""
     if not isinstance(field, dict) or not _word(field.get("name")):
         return False
-    limits = field.get("constraints", {})
-    if field.get("type") not in ("string", *FORMS) or not isinstance(limits, dict):
+    kind, limits = field.get("type"), field.get("constraints", {})
+    if kind not in ("string", *FORMS) or not isinstance(limits, dict):
         return False
-    form = limits.get("pattern", "")
+    flags = [limits.get("required", True), limits.get("unique", True), field.get("infinite", True)]
+    texts = [field.get(key, "") for key in ("description", "unit", "advice")]
+    bounds = [limits[key] for key in ("minimum", "maximum") if key in limits]
+    allowed = limits.get("enum", [])
     try:
-        re.compile(form)
-        bounds = [limits[key] for key in ("minimum", "maximum") if key in limits]
-        if field["type"] in ("date", "yearmonth"):
+        re.compile(limits.get("pattern", ""))
+        if kind in ("date", "yearmonth"):
             bounds = [pd.Timestamp(bound).day for bound in bounds]
     except (re.error, TypeError, ValueError, RecursionError, OverflowError):
         return False
-    numbers = all(isinstance(b, int | float) and not isinstance(b, bool) for b in bounds)
-    flags = [limits.get(key, True) for key in ("required", "unique")] + [
-        field.get("infinite", True)
-    ]
-    texts = [field.get(key, "") for key in ("description", "unit", "advice")]
-    allowed = limits.get("enum", [])
     return (
-        (numbers and field["type"] != "string" or not bounds)
-        and all(isinstance(flag, bool) for flag in flags)
+        all(type(flag) is bool for flag in flags)
         and all(isinstance(text, str) for text in texts)
+        and all(type(bound) in (int, float) for bound in bounds)
+        and not (bounds and kind == "string")
         and isinstance(allowed, list)
         and all(isinstance(value, str | int | float) for value in allowed)
     )
+
+
+def _is_reference(key):
+    """Tell whether a foreign key can be followed."""
+    other = key.get("reference") if isinstance(key, dict) else None
+    if not isinstance(other, dict) or not isinstance(other.get("resource"), str):
+        return False
+    ends = [_names(key.get("fields")), _names(other.get("fields"))]
+    return None not in ends and len(ends[0]) == len(ends[1]) > 0
 
 
 def _word(text):
@@ -148,10 +155,6 @@ def _names(given):
     """Return one name or several as a list; None if it is neither."""
     given = [given] if isinstance(given, str) else given
     return given if isinstance(given, list) and all(map(_word, given)) else None
-
-
-def _list(given):
-    return given if isinstance(given, list) else []
 
 
 def _content(path, file):

@@ -11,6 +11,7 @@ import os
 import re
 import time as real_time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -278,7 +279,7 @@ class Client:
         def once():
             self.pace.wait()
             try:
-                answer = asyncio.run(_call(request, self.deadline))
+                answer = _finished(_call(request, self.deadline))
             finally:
                 self.pace.done()
             self._judge(answer, request)
@@ -365,6 +366,16 @@ def _moment(text):
         return email.utils.parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _finished(call):
+    """Run a call to its end, also where a loop is running already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(call)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, call).result()
 
 
 async def _call(request, deadline):
