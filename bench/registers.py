@@ -1,14 +1,14 @@
 """Time and memory of registers: run `.venv/bin/python bench/registers.py [ROWS ...]` from the root.
 
 Simulated spells; by default a million and ten million of them. Each line is a process of its own:
-the panel's counts by the package, the same counts in hand-written SQL of DuckDB in the same run, and
+the counts of the panel by the package, the same in hand-written SQL of DuckDB in the same run, and
 the checks. `100000000` needs some 2.5 GB of disk in the folder of temporary files and some minutes.
 `--core` leaves out the columns that only measures of the open table need.
 """
 
 import argparse
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -80,7 +80,8 @@ def sql(folder):
         calendar = pd.DataFrame({"day": pd.date_range(days[0], days[-1])})
         calendar["period"] = days.searchsorted(calendar["day"]) - 1
         room.execute(
-            "create table calendar as select day::date as day, period::smallint as period from calendar"
+            "create table calendar as "
+            "select day::date as day, period::smallint as period from calendar"
         )
         tables = {}
         for name, (day, where, metrics) in _queries(given).items():
@@ -104,7 +105,8 @@ def _queries(given):
         return f"count(*) filter (where {where})"
 
     def edge(at):
-        valid = f"({at} - plan_made between 0 and {PLAN_DAYS - 1} or {at} - plan_updated between 0 and {PLAN_DAYS - 1})"
+        ages = (f"{at} - {c} between 0 and {PLAN_DAYS - 1}" for c in ("plan_made", "plan_updated"))
+        valid = f"({' or '.join(ages)})"
         counts = {"jobseekers": "count(*)", "unemployed": n(out), "laid_off": n("status = '03'")}
         counts |= {"shortened_week": n("status = '04'"), "target_group": n("target_group")}
         counts |= {"target_unemployed": n(f"target_group and {out}"), "plan_valid": n(valid)}
@@ -206,8 +208,11 @@ def main():
         task, folder = options.task
         began = time.perf_counter()
         said = TASKS[task](Path(folder))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps([time.perf_counter() - began, peak, said]))
+        seconds = time.perf_counter() - began
+        # ru_maxrss would count what the parent held when it started this process
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+        print(json.dumps([seconds, peak, said]))
         return
     first = None
     for rows in options.rows:
@@ -223,9 +228,8 @@ def main():
             print(f"  {task:8s} {seconds:7.1f} s   peak {peak:5.0f} MiB")
         print(f"  package / sql {ours[0] / bare[0]:.2f}, same counts: {same}")
         if first:
-            print(
-                f"  {count / first[0]:.0f} times the spells, {ours[0] / first[1]:.0f} times the time"
-            )
+            times = count / first[0], ours[0] / first[1]
+            print("  {:.0f} times the spells, {:.0f} times the time".format(*times))
         first = first or (count, ours[0])
 
 

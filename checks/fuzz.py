@@ -163,8 +163,8 @@ def _work(make, numbers, seed, folder, shared, keep):
     (folder / "target").write_text(str(reader.target), encoding="utf-8")
     for content in reader.seeds:  # what is imported and cached is no input's fault
         outcome, _, said = judge(reader, content)
-        if outcome == "other":
-            raise SystemExit(f"a valid file: {said}")
+        if outcome != "accepted":
+            raise SystemExit(f"a file that should be valid is not: {said}")
     with open("/proc/self/status", encoding="ascii") as status:
         used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmSize"))
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))

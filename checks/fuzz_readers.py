@@ -259,7 +259,9 @@ def _registers(folder, kind):
     dates = dict.fromkeys(spells.select_dtypes("datetime").columns, "date32[pyarrow]")
     spells, made = spells.astype(dates), io.BytesIO()
     spells.to_parquet(made, index=False)
-    content = made.getvalue() if kind == "parquet" else spells.to_csv(index=False).encode()
+    said = {c: spells[c].map({True: "true", False: "false"}) for c in spells.select_dtypes(bool)}
+    text = spells.assign(**said).to_csv(index=False).encode()
+    content = made.getvalue() if kind == "parquet" else text
     known = facts.municipalities(), facts.boundary_changes()
     months = pd.date_range("2021-01-01", "2021-03-01", freq="MS")
     source = folder / "delivery"

@@ -44,15 +44,16 @@ GROUPS = {
 }
 TESTS = (
     "adjusted areas backlog backlog_exact bootstrap cell_bounds clearing compare disclosure"
-    " docstrings estimates exposure formulas inference intervals known_answers lag lag_routes"
-    " lag_solver measurement multiple program replies restrictions sensitivity synthetic variants"
+    " disclosure_parts docstrings estimates exposure formulas inference intervals known_answers"
+    " lag lag_routes lag_solver line_search measurement multiple program replies restrictions"
+    " sensitivity synthetic variants"
 )
 PRELOADED = (  # what the package and its tests import inside functions and pay for every time
     "scipy.optimize scipy.stats scipy.linalg scipy.sparse statsmodels.api pyfixest diff_diff"
     " hypothesis pandera.pandas openpyxl ibis matplotlib.pyplot pyscipopt pyarrow.parquet coverage"
 )
 MUTATED = {stem for group in GROUPS.values() for stem in group.split()}
-SLOW = 4.0  # seconds, measured while lines are traced: a longer test is not a fast one
+SLOW = 12.0  # seconds, measured while lines are traced: a longer test is not a fast one
 PATIENCE = 10  # times its clean seconds that a test may take …
 GRACE = 5.0  # … and seconds on top, because other work may hold the processor
 BUDGET = 30.0  # seconds of clean tests for one mutant
@@ -83,6 +84,7 @@ def forked(work):
     pid = os.fork()
     if not pid:
         try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()
             nowhere = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
@@ -190,10 +192,11 @@ def fast_tests(where):
     """
     cache = Path(tempfile.gettempdir(), "mutate-measured")
     cache.mkdir(exist_ok=True)
-    helpers = [p for p in sorted(where.glob("tests/*.py")) if not p.name.startswith("test_")]
     found = {}
     for name in TESTS.split():
         file = f"tests/test_{name}.py"
+        text = (where / file).read_text(encoding="utf-8")
+        helpers = [p for p in sorted(where.glob("tests/*.py")) if f"from {p.stem} import" in text]
         own = checksum(where / file, *helpers)
         kept = cache / f"{name}-{own[:16]}.json"
         answer = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
@@ -324,6 +327,7 @@ def main():
     asked.add_argument("--only", nargs="+", metavar="ID", help="run mutants whose ID starts so")
     asked.add_argument("--list", action="store_true", help="print mutants, run nothing")
     options = asked.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy is removed
     table, low = [], False
     with tempfile.TemporaryDirectory(prefix="mutate-") as top:
         where = copied(top)

@@ -295,7 +295,7 @@ def _entity(parts, random):
 
 
 def _traversal(parts, random):
-    parts[random.choice(("../../outside", "/tmp/outside.xml", "xl/../../o.xml", "..\\o.xml"))] = (
+    parts[random.choice(("../../outside", "/srv/outside.xml", "xl/../../o.xml", "..\\o.xml"))] = (
         b"x"
     )
 

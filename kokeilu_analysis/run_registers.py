@@ -37,23 +37,26 @@ def put_in(built):
 def simulate(progress, folder, rows, seed):
     """Write simulated spells, a Parquet file a block, and their truth; return the spells' number.
 
-    The backlogs planted in the trial areas run evenly from 10 to 90 per cent, those of other
-    municipalities are 50. The truth stands in the folder ``truth``, which is no part of the
-    delivery.
+    Municipalities are as large as their numbers of unemployed before the start, and the backlogs
+    planted in the trial areas agree with what was said of them. The truth stands in the folder
+    ``truth``, which is no part of the delivery.
     """
     import pandas as pd
 
     from kokeilu_analysis.methods import design, simulate_registers
-    from kokeilu_analysis.sources import facts, register_counts
+    from kokeilu_analysis.sources import facts, panel, register_counts
 
-    plan, places, folder = design.load(), facts.treatment(), Path(folder)
+    plan, folder = design.load(), Path(folder)
     if any(folder.glob("*")):
         raise DataError(paths.shown(folder), "files", "an empty folder, or none")
-    trial = places["is_trial"] == 1
-    share = 0.1 + 0.8 * (places["area_id"].where(trial).rank(method="dense") - 1) / 24
-    places = places.assign(weight=places["population_2020"], backlog=share.fillna(0.5))
-    months = pd.DatetimeIndex([plan.start - pd.DateOffset(months=1)])
-    days = plan.panel.first, plan.registers["last_day"], register_counts.count_days(months)[0]
+    before = plan.start - pd.DateOffset(months=1)
+    cells = panel.load([plan.outcome], paths.PROCESSED)
+    sizes = cells[cells["month"] == before].set_index("municipality")["upper"]
+    places = facts.treatment(paths.RAW)
+    planted = _planted(places, facts.area_groups(paths.RAW))
+    places = places.assign(weight=places["municipality"].map(sizes).clip(lower=1), backlog=planted)
+    moment = register_counts.count_days(pd.DatetimeIndex([before]))[0]
+    days = plan.panel.first, plan.registers["last_day"], moment
     blocks = simulate_registers.spells(rows, seed, places, *days, plan.registers["plan_days"])
     truths, count = [], 0
     with progress.step(f"simulated spells to {paths.shown(folder)}"):
@@ -66,6 +69,20 @@ def simulate(progress, folder, rows, seed):
     truth = pd.concat(truths).groupby("municipality", as_index=False).sum()
     store.write_csv(folder / "truth" / "simulated_truth.csv", truth)
     return count
+
+
+def _planted(places, groups):
+    """Return a backlog for each municipality such that the areas agree with the letter.
+
+    80 per cent in Helsinki, 70 in the other large cities, 12.5 in the area with the smallest
+    figure, evenly from 20 to 70 in the other areas, which gives a mean of half; 50 elsewhere.
+    """
+    import numpy as np
+
+    told = dict.fromkeys(groups["area_id"], 0.7) | {"KK01": 0.8, "KK17": 0.125}
+    others = sorted({*places.loc[places["is_trial"] == 1, "area_id"]} - {*told})
+    told |= dict(zip(others, np.linspace(0.2, 0.7, len(others)), strict=True))
+    return places["area_id"].map(told).fillna(0.5)
 
 
 def check(source):

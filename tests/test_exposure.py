@@ -205,6 +205,7 @@ def test_a_class_of_exposure_holds_its_right_end_and_not_its_left():
     assert table["n_outside"].tolist() == [2, 2]  # exposures of 0.0 and of 2.5
     assert table["estimate"].tolist() == pytest.approx([np.mean([-0.1, -0.3, 0.1, -0.1]), -0.8 / 3])
     assert table["exposure"].tolist() == pytest.approx([2.9 / 4, 5.1 / 3])
+    assert np.isfinite(table[["ci_low", "ci_high"]]).all(axis=None)  # two areas are enough
     assert table["per_unit"].tolist() == pytest.approx([-0.4 / 2.9, -0.8 / 5.1])
 
 

@@ -43,6 +43,7 @@ def refused(reader, content):
 def test_a_slice_of_the_campaign_finds_nothing(name, tmp_path, monkeypatch):
     folder, seen = tmp_path / "files", []
     reader = fuzz.prepared(READERS[name], folder)
+    assert {fuzz.judge(reader, content)[0] for content in reader.seeds} == {"accepted"}
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "scratch"))
     numbers = range(SLICE.get(name, 25))
     fuzz.feed(reader, numbers, 7, lambda at, how, said: seen.append((how, said)), folder)

@@ -1,12 +1,16 @@
 """The adjusted effect by other routes, its sampling error, and what its input must be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import stdtr
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import lag
 from kokeilu_analysis.methods.lag_input import pair, shares
+from kokeilu_analysis.methods.program import Program
 
 AREAS = list("ABCDEFG")
 D = pd.Series([0.30, 0.55, 0.10, 0.42, 0.20, 0.61, 0.35], AREAS)
@@ -108,8 +112,10 @@ def test_each_end_is_moved_by_the_error_of_its_own_line():
 
 def test_bounds_without_end_have_no_interval():
     open_ends = lag.intercept_bounds(D, np.full(7, 0.2), np.full(7, 0.7))
-    with pytest.raises(KokeiluError, match="same backlog"):
-        lag.ends_interval(open_ends, D)
+    one_end = replace(lag.intercept_bounds(D, LOW, HIGH), intercept=(0.1, np.inf))
+    for found in (open_ends, one_end):
+        with pytest.raises(KokeiluError, match="same backlog"):
+            lag.ends_interval(found, D)
 
 
 def test_one_area_that_alone_sets_the_slope_has_no_error():
@@ -127,6 +133,8 @@ def test_hc3_error_is_that_of_leaving_each_area_out():
     # the 97.5 % point of t with 5 degrees of freedom
     reach = (table["ci_high"] - table["estimate"]) / table["se"]
     assert reach.tolist() == pytest.approx([2.570582] * 2, rel=1e-6)
+    t = table["estimate"] / table["se"]
+    assert table["p"].tolist() == pytest.approx((2 * stdtr(5, -t.abs())).tolist())
     shared = lag.midpoint(D, LOW, HIGH, at=0.1, shared=0.2)["se"]
     assert shared[0] == pytest.approx(np.hypot(table["se"][0], 0.2))
     assert shared[1] == pytest.approx(table["se"][1])
@@ -258,6 +266,36 @@ def test_shares_lie_between_zero_and_one_and_percentages_are_suspected():
 def test_input_that_cannot_be_meant_is_refused_with_its_place(change, said):
     with pytest.raises(KokeiluError, match=said):
         lag.intercept_bounds(**{"effects": D, "lower": LOW, "upper": HIGH} | change)
+
+
+def test_limits_of_the_mean_are_two_statements_about_all_areas():
+    w = (W / W.sum()).to_numpy()
+    rows = np.array([w, -w]), np.array([0.46, -0.44]), None, None
+    told = lag.intercept_bounds(D, LOW, HIGH, W, mean=(0.44, 0.46))
+    stated = lag.intercept_bounds(D, LOW, HIGH, W, constraints=rows)
+    assert told.intercept == pytest.approx(stated.intercept)
+    assert told.slope == pytest.approx(stated.slope)
+    free = lag.intercept_bounds(D, LOW, HIGH, W)
+    assert np.ptp(told.intercept) < np.ptp(free.intercept)
+    exact = lag.intercept_bounds(D, LOW, HIGH, W, mean=0.45)
+    assert np.ptp(exact.intercept) < np.ptp(told.intercept)
+
+
+@pytest.mark.parametrize("limits", [(-1.0, 1.0), (0.0, 2.0)])
+def test_a_whole_number_that_is_no_choice_is_refused(limits):
+    class Counted:
+        areas = AREAS
+
+        def matrices(self):
+            p = Program()
+            p.columns(LOW, HIGH)
+            p.columns([limits[0]], [limits[1]], whole=True)
+            return p.matrices()
+
+    with pytest.raises(KokeiluError, match="other than 0/1"):
+        lag.intercept_bounds(D, constraints=Counted())
+    with pytest.raises(KokeiluError, match="Area Z has an effect but is not in the feasible set"):
+        lag.intercept_bounds(D.rename({"A": "Z"}), constraints=Counted())
 
 
 def test_the_edges_of_the_reference_and_one_limit_alone_are_accepted():

@@ -189,8 +189,9 @@ def test_the_reliability_is_the_share_of_the_spread_that_is_no_error():
 
 def test_the_sign_turns_within_what_a_reliability_can_be_or_not_at_all():
     # mean 0.2, slope -1 from the mean backlog of 0.5: zero at r = -1 · 0.5 / 0.2, out of reach
-    far = measurement.corrected_line([0.4, 0.0], [0.3, 0.7], 1.0)
-    assert np.isnan(far["r_sign_change"][0])
+    for effects in ([0.4, 0.0], [1.2, 0.8]):  # the second at r = -0.5
+        far = measurement.corrected_line(effects, [0.3, 0.7], 1.0)
+        assert np.isnan(far["r_sign_change"][0])
     # mean -0.8: the effect at no backlog is -0.3 and turns at r = 0.625
     near = measurement.corrected_line([-0.6, -1.0], [0.3, 0.7], 1.0)
     assert near["r_sign_change"][0] == pytest.approx(0.625)
@@ -237,3 +238,23 @@ def test_a_tilt_may_reach_the_ends_of_the_shares_and_no_further():
     table = measurement.tilted_line([0.4, 0.0], [0.3, 0.7], [1.5, 1.51, -3.5, -3.51, -1.0])
     assert table["possible"].tolist() == [True, False, True, False, True]
     assert table["slope"].isna().tolist() == [False] * 4 + [True]  # no difference is left
+    for one_out in ([0.05, 0.5, 0.5], [0.95, 0.5, 0.5]):
+        table = measurement.tilted_line([0.4, 0.0, 0.2], one_out, [0.5, -0.5])
+        assert table["possible"].sum() == 1
+
+
+def test_each_draw_of_added_error_is_used_with_both_signs():
+    found = measurement.simex_line(D, B, 0.05, zeta=(0, 1, 2), draws=3, seed=7)
+    noise = np.random.default_rng(7).normal(0, 0.05, (3, 4))
+    slopes = [
+        np.mean([np.polyfit(B + s * np.sqrt(z) * e, D, 1)[0] for e in noise for s in (1, -1)])
+        for z in (0, 1, 2)
+    ]
+    for extrapolant, slope in zip(found["extrapolant"], found["slope"], strict=True):
+        assert slope == pytest.approx(measurement.extrapolate([0, 1, 2], slopes, extrapolant))
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_extrapolation_follows_the_unit_of_the_estimates(unit):
+    naive = 2 / (1 + 0.5 * (1 + ZETA))
+    assert measurement.extrapolate(ZETA, unit * naive) == pytest.approx(2 * unit)

@@ -417,9 +417,7 @@ def test_a_wrong_delivery_is_refused_by_file_column_number_and_row_but_never_by_
     fault, tmp_path
 ):
     how, column, said, row = WRONG[fault]
-    good = quiet(cases.wild(5, rows=60))
-    assert checked(cases.write(good, tmp_path / "good")) == 60
-    broken = how(good)
+    broken = how(quiet(cases.wild(5, rows=60)))
     folder = cases.write(broken, tmp_path / "bad", files=2)
     with pytest.raises(DataError) as refusal:
         checked(folder)
@@ -435,7 +433,8 @@ def test_a_wrong_delivery_is_refused_by_file_column_number_and_row_but_never_by_
 
 
 def test_spells_that_meet_without_overlap_are_right(tmp_path):
-    good = quiet(cases.wild(5, rows=60))
+    good = quiet(cases.wild(5, rows=60))  # what every wrong delivery is made from
+    assert checked(cases.write(good, tmp_path / "good")) == 60
     assert checked(cases.write(one_more(good, 6), tmp_path / "x")) == 61
 
 

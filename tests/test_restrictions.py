@@ -211,3 +211,44 @@ def test_a_sign_that_no_backlogs_allow_leaves_nothing():
 def test_unusable_input_is_refused_with_the_reason(call, message):
     with pytest.raises(KokeiluError, match=message):
         call()
+
+
+def test_one_sign_asked_for_gives_its_row_of_both():
+    d, low, high, _ = case(3)
+    both = restrictions.manski_tamer(d, low, high, tolerance=0.01).set_index("slope_sign")
+    for sign in (1, -1):
+        one = restrictions.manski_tamer(d, low, high, slope_sign=sign, tolerance=0.01).iloc[0]
+        assert one["least"] == pytest.approx(both.loc[sign, "least"])
+    for call in (
+        lambda: restrictions.manski_tamer(d, low, high, slope_sign=0),
+        lambda: restrictions.monotone_bounds(d, low, high, 0.5, slope_sign=0),
+        lambda: restrictions.restricted_bounds(d, low, high, slope_sign=0),
+    ):
+        with pytest.raises(KokeiluError, match="`slope_sign` is 0"):
+            call()
+
+
+def test_an_effect_that_is_out_of_reach_leaves_nothing():
+    row = restrictions.restricted_bounds(D, LOW, HIGH, effect=(5.0, 6.0)).iloc[1]
+    assert np.isnan([row["bound_low"], row["bound_high"]]).all() and row["gap"] < 1e-9
+    none = restrictions.restricted_bounds(D, LOW, HIGH).iloc[0]
+    half = restrictions.restricted_bounds(D, LOW, HIGH, effect=(0.4, 6.0)).iloc[1]
+    assert (half["bound_low"], half["bound_high"]) == (0.4, none["bound_high"])
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: restrictions.manski_tamer(D, LOW, HIGH, tolerance=-0.5), "`tolerance` is -0.5"),
+        (lambda: restrictions.manski_tamer(D, LOW, HIGH, tolerance=np.nan), "`tolerance` is nan"),
+        (lambda: restrictions.monotone_bounds(D, LOW, HIGH, 0.5, tolerance=-0.5), "-0.5"),
+        (lambda: restrictions.lipschitz_bounds(D, LOW, HIGH, 1.0, 0.5, tolerance=-0.5), "-0.5"),
+        (lambda: restrictions.lipschitz_bounds(D, LOW, HIGH, -0.5, 0.5), "`k` is -0.5"),
+        (lambda: restrictions.lipschitz_bounds(D, LOW, HIGH, np.inf, 0.5), "`k` is inf"),
+        (lambda: restrictions.restricted_bounds(D, LOW, HIGH, steepest=0.0), "`steepest` is 0.0"),
+        (lambda: restrictions.restricted_bounds(D, LOW, HIGH, steepest=np.inf), "`steepest`"),
+    ],
+)
+def test_restrictions_that_cannot_be_meant_are_refused(call, said):
+    with pytest.raises(KokeiluError, match=said):
+        call()

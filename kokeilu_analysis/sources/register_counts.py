@@ -159,12 +159,14 @@ def _events(given, plan_days):
 
 def _states(at, given, plan_days):
     """Return what is counted of spells on their first or last day: {measure: sum}."""
+    import ibis
     from ibis import _
 
     unemployed, target = _.status.isin(UNEMPLOYED), _.target_group
     made, updated = (_[at].delta(_[c], unit="day") for c in ("plan_made", "plan_updated"))
-    valid = made.between(0, plan_days - 1) | updated.between(0, plan_days - 1)
     planned = _.plan_made <= _[at]
+    young = (made < plan_days) | updated.between(0, plan_days - 1)
+    valid = ibis.cases((planned, young), else_=False)
     where = {
         "jobseekers": None,
         "unemployed": unemployed,
@@ -247,7 +249,9 @@ def _year_full(at):
 
     lasted = _[at].delta(_.unemployed_since, unit="day")
     year = ibis.interval(months=LONG_TERM_MONTHS)
-    return (lasted >= 366) | ((lasted == 365) & ((_.unemployed_since + year).cast("date") <= _[at]))
+    exact = (_.unemployed_since + year).cast("date") <= _[at]
+    # an engine works out the branches of a case only where it needs them
+    return ibis.cases((lasted >= 366, True), (lasted == 365, exact), else_=False)
 
 
 def _grouped(spells, days, event):

@@ -164,7 +164,11 @@ def read(engine, files):
 
 def _header(file):
     with open(file, encoding="utf-8", errors="replace", newline="") as lines:
-        return next(csv.reader(lines), [])
+        try:
+            return next(csv.reader(lines), [])
+        except csv.Error as error:
+            found = f"a header that is no CSV ({error})"
+            raise DataError(file.name, found, "names of columns", row=1) from error
 
 
 def _check_names(names, file):
