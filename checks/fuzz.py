@@ -169,6 +169,10 @@ def _work(make, numbers, seed, folder, shared, keep):
         used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmSize"))
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
 
+    def note(kind, at, said):
+        with open(folder / "findings", "a", encoding="utf-8", errors="replace") as file:
+            file.write(json.dumps([kind, at, said]) + "\n")
+
     def progress(at, outcome, said):
         now = time.monotonic()
         if outcome == "started":
@@ -177,16 +181,18 @@ def _work(make, numbers, seed, folder, shared, keep):
         if outcome == "outside":
             shared["outside"].value += 1
         else:
-            shared["slowest"].value = max(shared["slowest"].value, now - shared["began"].value)
+            taken = now - shared["began"].value
+            shared["slowest"].value = max(shared["slowest"].value, taken)
             shared["began"].value = math.inf
+            if taken > PATIENCE:  # it ended before it could be stopped
+                shared["slow"].value += 1
+                note(f"{taken:.1f} s", at, said)
             shared[outcome].value += 1
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         large = peak > max(MEMORY >> 20, shared["peak"].value)
         shared["peak"].value = max(peak, shared["peak"].value)
         if outcome in ("outside", "other") or large:
-            kind = f"{peak} MiB" if large else outcome
-            with open(folder / "findings", "a", encoding="utf-8", errors="replace") as file:
-                file.write(json.dumps([kind, at, said]) + "\n")
+            note(f"{peak} MiB" if large else outcome, at, said)
 
     feed(reader, numbers, seed, progress, folder, keep)
 
@@ -209,7 +215,7 @@ def campaign(make, inputs, seed, budget=math.inf, keep=None):
     context = multiprocessing.get_context("spawn")
     counts = {name: context.Value("q", 0, lock=False) for name in ("accepted", "refused", "other")}
     shared = {**counts, "slowest": context.Value("d", 0.0, lock=False)}
-    shared |= {n: context.Value("q", 0, lock=False) for n in ("at", "peak", "outside")}
+    shared |= {n: context.Value("q", 0, lock=False) for n in ("at", "peak", "outside", "slow")}
     shared["began"] = context.Value("d", math.inf, lock=False)
     late, findings, first, stop = 0, [], 0, time.monotonic() + budget
     with tempfile.TemporaryDirectory(prefix="fuzz-") as top:
@@ -252,7 +258,7 @@ def campaign(make, inputs, seed, budget=math.inf, keep=None):
     return Tally(
         sum(done.values()) + late,
         **done,
-        late=late,
+        late=late + shared["slow"].value,
         slowest=shared["slowest"].value,
         peak=shared["peak"].value,
         outside=outside,

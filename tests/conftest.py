@@ -13,6 +13,12 @@ from kokeilu_analysis.sources import datapackage, panel
 REAL = paths.ROOT.parent / "shared" / "data" / "real"
 
 
+@pytest.fixture(autouse=True)
+def own_turn(tmp_path_factory, monkeypatch):
+    """Let tests that run side by side not wait for each other's commands."""
+    monkeypatch.setattr(paths, "TURN", tmp_path_factory.getbasetemp() / ".turn")
+
+
 @pytest.fixture(scope="session")
 def committed():
     """The committed panel; to be read, not changed."""

@@ -559,3 +559,14 @@ def test_the_description_names_every_column_measure_and_value():
     assert made | {"long_term_unemployed"} <= {name for name, *_ in rows}
     for value in (*register_spells.STATUS, *register_spells.REASONS):
         assert f"`{value}`" in text, value
+
+
+def test_a_parquet_file_with_a_column_twice_is_refused_by_its_name(spells, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    once = pa.Table.from_pandas(spells, preserve_index=False)
+    twice = once.append_column("status", once["status"])
+    pq.write_table(twice, tmp_path / "spells.parquet")
+    with pytest.raises(DataError, match="spells.parquet, column status: found columns twice"):
+        checked(tmp_path)

@@ -128,6 +128,11 @@ def test_identified_set_is_the_estimate_plus_and_minus_m_times_the_largest_step(
     assert found == pytest.approx((weights @ beta[4:] - reach, weights @ beta[4:] + reach))
 
 
+def test_violations_as_large_as_the_largest_before_are_assumed_unless_told_otherwise():
+    assert identified_set(RESTAURANTS[0], 4, 4) == identified_set(RESTAURANTS[0], 4, 4, m=1.0)
+    assert honest(*WAGES) == honest(*WAGES, "relative", 1.0, 0.95)
+
+
 def test_bent_trends_before_the_start_refute_a_straight_one():
     assert np.isnan(identified_set([0.0, 1.0, 0.0, 2.0], 3, 1, "smoothness", 0.1)).all()
     assert np.isnan(identified_set([-0.15, 0.0, 0.0], 2, 1, "smoothness", 0.1)).all()

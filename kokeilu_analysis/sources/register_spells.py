@@ -1,6 +1,7 @@
 """Person-level spells as they are delivered: which columns they have, and how they are opened."""
 
 import csv
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +148,7 @@ def read(engine, files):
             except (OSError, ValueError) as error:
                 said = f"no whole Parquet file ({type(error).__name__})"
                 raise DataError(file.name, said, "a Parquet file", advice=AGAIN) from None
+            _check_names(schema.names, file.name)
             _check_columns(ibis.Schema.from_pyarrow(schema), file.name)
         return _typed(engine.read_parquet(names))
     headers = {file.name: _header(file) for file in files}
@@ -176,7 +178,7 @@ def _check_names(names, file):
     faults = {
         "missing": [c.name for c in COLUMNS if c.required and c.name not in names],
         "unknown": sorted(set(names) - set(KINDS)),
-        "twice": sorted({name for name in names if names.count(name) > 1}),
+        "twice": sorted(name for name, times in Counter(names).items() if times > 1),
     }
     said = "; ".join(f"{what}: {', '.join(which)}" for what, which in faults.items() if which)
     if said:
