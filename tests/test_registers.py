@@ -565,7 +565,7 @@ def test_a_parquet_file_with_a_column_twice_is_refused_by_its_name(spells, tmp_p
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    once = pa.Table.from_pandas(spells, preserve_index=False)
+    once = pa.Table.from_pandas(spells[0], preserve_index=False)
     twice = once.append_column("status", once["status"])
     pq.write_table(twice, tmp_path / "spells.parquet")
     with pytest.raises(DataError, match="spells.parquet, column status: found columns twice"):
