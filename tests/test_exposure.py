@@ -307,6 +307,12 @@ def test_capacity_takes_months_up_to_the_whole_trial():
             "0 <= months_low",
         ),
         (
+            lambda: exposure.restart_clock(
+                PATH, months_of({"A": 2, "B": 0, "C": 0}, {"A": 1, "B": 1, "C": 1})
+            ),
+            "months_low <= months_high",
+        ),
+        (
             lambda: exposure.effective_exposure(
                 pd.DataFrame({"area_id": ["A"], "bound_low": [0.7], "bound_high": [0.6]}),
                 0.1, "constant_plans", 0.5, 3,

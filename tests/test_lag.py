@@ -345,6 +345,14 @@ def test_frontier_without_confounding_is_the_intercept_and_meets_zero_at_the_bre
     assert same["adjusted"].iloc[0] == pytest.approx(D.mean())
 
 
+def test_two_areas_are_a_line_and_one_is_none():
+    found = lag.frontier([0.5, 0.1], [0.2, 0.6], 0.5, 0.5).iloc[0]
+    assert (found["adjusted"], found["att_common"]) == pytest.approx((0.45, 0.25))
+    assert found["breakdown"] == pytest.approx(0.7)
+    with pytest.raises(KokeiluError, match="1 areas are too few"):
+        lag.line([0.5], [0.2])
+
+
 def test_frontier_bounds_equal_the_bounds_at_each_product():
     rho, control = [0, 1], [0.2, 0.5, 0.9]
     table = lag.frontier_bounds(D, LOW, HIGH, rho, control, tolerance=1e-4)

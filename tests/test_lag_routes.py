@@ -9,10 +9,11 @@ from scipy.special import stdtr
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import lag
+from kokeilu_analysis.methods.backlog import FeasibleSet
 from kokeilu_analysis.methods.lag_input import pair, shares
 from kokeilu_analysis.methods.program import Program
 
-AREAS = list("ABCDEFG")
+AREAS, NAN = list("ABCDEFG"), np.nan
 D = pd.Series([0.30, 0.55, 0.10, 0.42, 0.20, 0.61, 0.35], AREAS)
 LOW = pd.Series([0.25, 0.4, 0.6, 0.35, 0.5, 0.1, 0.3], AREAS)
 HIGH = pd.Series([0.25, 0.6, 0.8, 0.35, 0.9, 0.1, 0.45], AREAS)
@@ -140,19 +141,24 @@ def test_hc3_error_is_that_of_leaving_each_area_out():
     assert shared[1] == pytest.approx(table["se"][1])
 
 
-def test_the_set_interval_comes_from_the_bounds_of_redrawn_areas():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_set_interval_comes_from_the_bounds_of_redrawn_areas(sign):
+    effects = sign * D
     high = HIGH.where(D.index.isin(["B", "C"]), LOW)
-    found = lag.set_interval(D, LOW, high, W, at=0.1, draws=24, seed=5, level=0.9).iloc[0]
+    found = lag.set_interval(effects, LOW, high, W, at=0.1, draws=24, seed=5, level=0.9).iloc[0]
     rng = np.random.default_rng(5)
     drawn = rng.multinomial(7, np.full(7, 1 / 7), size=24)
     ends = np.array(
         [
-            lag.intercept_bounds(D, LOW, high, W * n, at=0.1, names=lag.ENDS[:2]).intercept
+            lag.intercept_bounds(effects, LOW, high, W * n, at=0.1, names=lag.ENDS[:2]).intercept
             for n in drawn
         ]
     )
     used = ends[np.isfinite(ends).all(axis=1)]
-    se, bounds = used.std(axis=0, ddof=1), lag.intercept_bounds(D, LOW, high, W, at=0.1).intercept
+    se, bounds = (
+        used.std(axis=0, ddof=1),
+        lag.intercept_bounds(effects, LOW, high, W, at=0.1).intercept,
+    )
     assert (found["bound_low"], found["bound_high"]) == pytest.approx(bounds)
     assert found["se"] == pytest.approx(se.max(), rel=1e-4)
     moved = bounds[0] - found["ci_low"], found["ci_high"] - bounds[1]
@@ -201,15 +207,15 @@ def test_replies_in_a_given_order_are_taken_in_it_and_no_more_than_asked():
 
 
 def test_answers_after_which_the_sign_is_known_are_counted():
-    table = lag.rank_replies_effect(SIGN, LOW, HIGH, W, at=0.25, grid=4).set_index("area_id")
-    now = lag.intercept_bounds(SIGN, LOW, HIGH, W, at=0.25).intercept
-    for area in ("B", "C", "A"):
+    table = lag.rank_replies_effect(SIGN, LOW, HIGH, W, at=0.4, grid=4).set_index("area_id")
+    now = lag.intercept_bounds(SIGN, LOW, HIGH, W, at=0.4).intercept
+    for area in ("E", "C", "A"):
         answers = np.linspace(LOW[area], HIGH[area], 4) if LOW[area] < HIGH[area] else [LOW[area]]
         ends = []
         for x in answers:
             low, high = LOW.copy(), HIGH.copy()
             low[area] = high[area] = x
-            ends.append(lag.intercept_bounds(SIGN, low, high, W, at=0.25).intercept)
+            ends.append(lag.intercept_bounds(SIGN, low, high, W, at=0.4).intercept)
         widths = [high - low for low, high in ends]
         row = table.loc[area]
         assert row["width_now"] == pytest.approx(now[1] - now[0], abs=1e-7)
@@ -221,6 +227,41 @@ def test_answers_after_which_the_sign_is_known_are_counted():
         assert row["share_signed"] == np.mean([low > 0 or high < 0 for low, high in ends])
     assert table["gain_mean"].is_monotonic_decreasing
     assert table["rank"].tolist() == list(range(1, 8))
+    assert set(table["share_signed"]) == {0.0, 0.5}
+
+
+def test_a_backlog_that_is_no_share_is_refused_as_reference_of_replies():
+    for call in (
+        lambda: lag.rank_replies_effect(D, LOW, HIGH, at=1.5),
+        lambda: lag.replies_until_sign(D, MIDDLE, LOW, HIGH, at=-0.5),
+        lambda: lag.set_interval(D, LOW, HIGH, at=1.5),
+    ):
+        with pytest.raises(KokeiluError, match="`at` holds"):
+            call()
+
+
+def test_replies_about_either_or_statements_are_answered_where_they_can_be():
+    """One of the two areas lies at 0.6 or above; a reply of one below says which."""
+    rows = [("A", "range", 0.1, 0.15), ("B", "range", 0.2, 0.25), ("C", "range", 0.3, 0.9)]
+    rows += [("D", "range", 0.5, 0.9), ("E", "range", 0.8, 0.85), ("C;D", "few_below", NAN, 0.6)]
+    evidence = pd.DataFrame(rows, columns=["subject", "kind", "lower", "upper"])
+    evidence = evidence.assign(count_high=np.where(evidence["kind"] == "few_below", 1.0, NAN))
+    feasible = FeasibleSet.from_evidence(evidence, AREAS[:5])
+    effects = pd.Series([0.5, 0.45, 0.3, 0.25, 0.1], AREAS[:5])
+    truth = pd.Series([0.12, 0.22, 0.4, 0.7, 0.82], AREAS[:5])
+    table = lag.replies_until_sign(
+        effects - 0.4, truth, constraints=feasible, at=0.5, order=["C"], most=1
+    )
+    low, high = ([0.1, 0.2, 0.4, end, 0.8] for end in (0.6, 0.9))
+    high = [0.15, 0.25, 0.4, 0.9, 0.85]
+    told = lag.intercept_bounds(effects - 0.4, low, high, at=0.5).intercept
+    assert table["area_id"].tolist()[1:] in ([], ["C"])
+    if len(table) > 1:
+        row = table.iloc[1]
+        assert (row["bound_low"], row["bound_high"]) == pytest.approx(told, abs=1e-7)
+    both_below = truth.where(truth != 0.7, 0.5)
+    with pytest.raises(KokeiluError, match="contradicts the evidence"):
+        lag.replies_until_sign(effects, both_below, constraints=feasible)
 
 
 # Input.

@@ -69,12 +69,15 @@ SOLVERS = {
 QUICK = [(2, seed, sign, "at 0.4") for seed in range(3) for sign in (1, -1)]
 QUICK += [(2, 0, 1, "slope"), (2, 1, 1, "slope"), (2, 2, -1, "slope"), (3, 0, 1, "slope")]
 QUICK += [(2, 0, -1, "at no backlog"), (2, 1, -1, "at no backlog"), (2, 2, 1, "at no backlog")]
+VERTEX = [(2, 0, -1, "slope", 3), (2, 2, 1, "at no backlog", 3), (2, 1, 1, "slope", 3)]
 QUICK += [(3, 0, -1, "at 0.4"), (3, 2, 1, "at no backlog"), (3, 1, -1, "at 0.4")]
 
 
-@pytest.mark.parametrize(("choices", "seed", "sign", "name"), QUICK)
-def test_extremes_over_choices_are_those_of_trying_each(choices, seed, sign, name):
-    region, w, d, _ = drawn(seed, 4, choices)
+@pytest.mark.parametrize(
+    ("choices", "seed", "sign", "name", "areas"), [*((*case, 4) for case in QUICK), *VERTEX]
+)
+def test_extremes_over_choices_are_those_of_trying_each(choices, seed, sign, name, areas):
+    region, w, d, _ = drawn(seed, areas, choices)
     found = SOLVERS[name](region, w, sign * d)
     each = [SOLVERS[name](part, w, sign * d).value for part in every_choice(region)]
     assert found.value == pytest.approx(max(each), abs=1e-8)
@@ -101,6 +104,8 @@ def test_a_choice_that_every_row_wants_is_made_and_one_in_dispute_is_not():
     assert settled.lower.tolist() == [0, 1, 0, 0]  # made: both rows are eased by it
     assert settled.upper.tolist() == [1, 1, 0, 1]  # left: it only hurts; the last one is open
     assert len(settled.limits) == 2  # the row that always holds is dropped
+    sparse = replace(region, rows=rows * [[1, 1, 1, 0], [1, 0, 1, 1], [0, 0, 0, 0]]).settled()
+    assert sparse.lower.tolist() == [0, 1, 0, 1]  # one row asks for it, the others do not care
     tied = replace(region, equal_rows=np.array([[1.0, 1, 0, 0]]), equal_limits=np.ones(1)).settled()
     assert tied.lower.tolist() == [0, 0, 0, 0] and tied.upper.tolist() == [1, 1, 0, 1]
 
