@@ -92,9 +92,11 @@ def forked(work):
             os.write(handle, json.dumps(work()).encode())
         finally:
             os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)  # whatever the tests have started
+    try:
+        _, status = os.waitpid(pid, 0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)  # the child and whatever its tests have started
     os.close(handle)
     text = Path(name).read_text(encoding="utf-8")
     os.unlink(name)
@@ -305,17 +307,28 @@ def copied(top):
     return where
 
 
-def row(group, total, results):
-    """One line of the table of results."""
+def show(table):
+    """Print the table of results, as far as they go; the intervals are exact binomial ones."""
     from scipy.stats import binomtest
 
-    count = {kind: sum(r == kind for r, _ in results) for kind in ("killed", "timeout", "survived")}
-    dead, tried = count["killed"] + count["timeout"], len(results)
-    ends = binomtest(dead, tried).proportion_ci(method="exact")
-    return (
-        f"| {group} | {total} | {tried} | {count['killed']} | {count['timeout']} "
-        f"| {count['survived']} | {dead / tried:.1%} | {ends.low:.1%} to {ends.high:.1%} |"
-    )
+    print("\n| group | mutants | tried | killed | out of time | survived | share | 95 % |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for group, total, results in table:
+        killed, late, alive = map(results.count, ("killed", "timeout", "survived"))
+        if results:
+            ends = binomtest(killed + late, len(results)).proportion_ci(method="exact")
+            print(
+                f"| {group} | {total} | {len(results)} | {killed} | {late} | {alive} "
+                f"| {1 - alive / len(results):.1%} | {ends.low:.1%} to {ends.high:.1%} |"
+            )
+
+
+def drawn(pool, options):
+    """The mutants to try, in random order, so that what is done when one stops is a sample too."""
+    if options.only:
+        return [m for m in pool if m.name.startswith(tuple(options.only))]
+    size = min(options.sample or len(pool), len(pool))
+    return random.Random(options.seed).sample(pool, size)
 
 
 def main():
@@ -327,47 +340,37 @@ def main():
     asked.add_argument("--only", nargs="+", metavar="ID", help="run mutants whose ID starts so")
     asked.add_argument("--list", action="store_true", help="print mutants, run nothing")
     options = asked.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy is removed
-    table, low = [], False
-    with tempfile.TemporaryDirectory(prefix="mutate-") as top:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends as Ctrl-C does: tidily
+    table, low, tests = [], False, None
+    with tempfile.TemporaryDirectory(prefix="mutate-") as top, contextlib.ExitStack() as at_end:
         where = copied(top)
-        tests = None
         for group in options.modules:
-            trees, pool = {}, []
+            trees, pool, results = {}, [], []
             for stem in GROUPS.get(group, group).split():
                 path = path_of(stem)
                 tree, found = mutants(stem, (where / path).read_text(encoding="utf-8"))
                 trees[stem] = tree, path
                 pool += found
-            drawn = pool
-            if options.only:
-                drawn = [m for m in pool if m.name.startswith(tuple(options.only))]
-            elif options.sample and options.sample < len(pool):
-                chosen = random.Random(options.seed).sample(range(len(pool)), options.sample)
-                drawn = [pool[i] for i in sorted(chosen)]
             if options.list:
-                print("\n".join(m.name for m in drawn))
+                print("\n".join(m.name for m in drawn(pool, options)))
                 continue
             if tests is None:
                 for name in PRELOADED.split():
                     import_module(name)
                 tests = fast_tests(where)
-            results = []
-            for number, mutant in enumerate(drawn, 1):
+                at_end.callback(show, table)
+            table.append((group, len(pool), results))
+            for number, mutant in enumerate(drawn(pool, options), 1):
                 began = time.perf_counter()
                 result, why = outcome(mutant, *trees[mutant.module], tests)
-                results.append((result, why))
-                taken = time.perf_counter() - began
-                line = f"{number}/{len(drawn)} {taken:.1f} s {result}: {mutant.name} ({why})"
+                results.append(result)
+                line = (
+                    f"{number} {time.perf_counter() - began:.1f} s {result}: {mutant.name} ({why})"
+                )
                 print(line, file=sys.stderr, flush=True)
                 if result == "survived":
                     print(f"- {mutant.name} ({why})", flush=True)
-            if results:
-                table.append(row(group, len(pool), results))
-                low |= sum(r == "survived" for r, _ in results) > (1 - TARGET) * len(results)
-    if table:
-        print("\n| group | mutants | tried | killed | out of time | survived | share | 95 % |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |", *table, sep="\n")
+            low |= results.count("survived") > (1 - TARGET) * len(results)
     return int(low)
 
 
