@@ -29,7 +29,7 @@ SCENARIOS = {
     "LANG=C, another time zone": {"env": {"LANG": "C", "LC_ALL": "C", "TZ": "Asia/Tokyo"}},
     "Python 3.12": {"python": "python3.12"},
     "Python 3.13": {"python": "python3.13"},
-    "ordinary user": {"user": 65534},
+    "ordinary user": {"user": 65534, "env": {"PATH": "/usr/local/bin:/usr/bin:/bin"}},
     "read-only data/raw": {"readonly": True},
     "two at once": {"copies": 2},
     "oldest": {"oldest": True},

@@ -1,10 +1,11 @@
 """Does the study survive being stopped? Run `.venv/bin/python checks/interrupted.py --kills 200`.
 
 A copy of the committed tree is run with this environment and killed (SIGKILL, with all its
-children) at random moments. After every kill each file that the study makes must be whole: the old
-one, or the new one, which here are the same bytes. What is left is then read by the next run, which
-must end with the same bytes as one that was never stopped. `--full-disk` puts the copy on a small
-memory disk that fills up (needs root), `--no-write` takes away the right to write in the middle.
+children) at random moments, up to `LONGEST` seconds after its start. After every kill each file
+that the study makes must be whole: the old one, or the new one, which here are the same bytes. The
+next run goes on from what was left; one that ends by itself must leave the same bytes as one that
+was never stopped, and then all is made anew. `--full-disk` puts the copy on a small memory disk
+that fills up (needs root), `--no-write` takes away the right to write in the middle.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = ("notebooks", "data/processed", "reports/figures", "docs/figures")
-HALF = (".tmp",)  # what a write that never ended may leave beside, under a name no one reads
+LONGEST = 40.0  # seconds; a notebook takes up to half of it, so that runs get on between kills
 
 
 def copy(where):
@@ -43,13 +44,22 @@ def study(where, anew=False):
     )
 
 
+def ended(process):
+    """Tell whether a run came to its end by itself."""
+    return process.returncode == 0
+
+
+def last_words(where):
+    """Return the last line that a run wrote."""
+    return (where / "log").read_text(encoding="utf-8").splitlines()[-1:]
+
+
 def kill(process):
     """Kill a run and all its children; whatever they were doing ends there."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    subprocess.run(["pkill", "-9", "-f", "ipykernel_launcher.*elsewhere"], check=False)
     process.wait()
 
 
@@ -93,19 +103,29 @@ def main():
                 wrong.append(f"{what}: {odd[0]}")
             return left
 
-        most = 0
-        for number in range(options.kills):
-            # the first half from scratch, the second half over what the last run left
-            if number % 2 == 0:
-                shutil.rmtree(where / "reports", ignore_errors=True)
-            process = study(where, anew=number % 4 == 0)
-            time.sleep(rng.uniform(0, whole))
-            kill(process)
-            most = max(most, compare(f"kill {number + 1}"))
+        most = kills = ends = 0
+        while kills < options.kills:
+            if kills == 0 or ended(process):
+                ends += kills > 0
+                shutil.rmtree(where / "reports", ignore_errors=True)  # so that all is made anew
+            process = study(where)
+            try:
+                process.wait(rng.uniform(0, LONGEST))
+                if process.returncode:
+                    wrong.append(f"after kill {kills}: {last_words(where)}")
+                    break
+                missing = sorted(set(reference) - set(digests(where)[0]))
+                wrong += [f"after kill {kills}: no {name}" for name in missing]
+            except subprocess.TimeoutExpired:
+                kill(process)
+                kills += 1
+            most = max(most, compare(f"kill {kills}"))
+            if kills % 10 == 0:
+                print(f"\r{kills} kills, {ends} runs ended, {len(wrong)} wrong ", end="", flush=True)
         if options.kills:
             print(
-                f"{options.kills} kills: {len(wrong)} files not whole; "
-                f"at most {most} unfinished ones under hidden names",
+                f"\r{kills} kills, {ends} runs between them came to their end: {len(wrong)} files "
+                f"not whole; at most {most} unfinished ones under hidden names",
                 flush=True,
             )
         if options.full_disk:
@@ -134,7 +154,7 @@ def full_disk(where, rng, compare):
         copy(inside)
         before, _ = digests(inside)
         code = study(inside, anew=True).wait()
-        said = (inside / "log").read_text(encoding="utf-8").splitlines()[-1:]
+        said = last_words(inside)
         after, left = digests(inside)
         changed = [n for n in before if after.get(n) != before[n]]
         print(
@@ -155,7 +175,7 @@ def no_write(where, rng, whole, compare):
     code = process.wait()
     for folder in folders:
         folder.chmod(0o755)
-    said = (where / "log").read_text(encoding="utf-8").splitlines()[-1:]
+    said = last_words(where)
     compare("no right to write")
     print(f"no right to write: exit {code}; {said}")
 

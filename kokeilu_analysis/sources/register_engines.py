@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +85,7 @@ def _spark(address):
     builder = SparkSession.builder
     if settings.get("spark.master", "local").startswith("local"):
         settings = {"spark.sql.shuffle.partitions": "4"} | settings  # 200 are for a cluster
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # not the first one on the path
     for key, value in settings.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
