@@ -44,11 +44,6 @@ def study(where, anew=False):
     )
 
 
-def ended(process):
-    """Tell whether a run came to its end by itself."""
-    return process.returncode == 0
-
-
 def last_words(where):
     """Return the last line that a run wrote."""
     return (where / "log").read_text(encoding="utf-8").splitlines()[-1:]
@@ -104,24 +99,21 @@ def main():
             return left
 
         most = kills = ends = 0
-        while kills < options.kills:
-            if kills == 0 or ended(process):
-                ends += kills > 0
-                shutil.rmtree(where / "reports", ignore_errors=True)  # so that all is made anew
+        shutil.rmtree(where / "reports", ignore_errors=True)  # so that all is made anew
+        while kills < options.kills and not wrong:
             process = study(where)
             try:
-                process.wait(rng.uniform(0, LONGEST))
-                if process.returncode:
+                if process.wait(rng.uniform(0, LONGEST)):
                     wrong.append(f"after kill {kills}: {last_words(where)}")
-                    break
                 missing = sorted(set(reference) - set(digests(where)[0]))
                 wrong += [f"after kill {kills}: no {name}" for name in missing]
+                shutil.rmtree(where / "reports", ignore_errors=True)
+                ends += 1
             except subprocess.TimeoutExpired:
                 kill(process)
                 kills += 1
-            most = max(most, compare(f"kill {kills}"))
-            if kills % 10 == 0:
-                print(f"\r{kills} kills, {ends} runs ended, {len(wrong)} wrong ", end="", flush=True)
+                most = max(most, compare(f"kill {kills}"))
+            print(f"\r{kills} kills, {ends} whole runs", end="", flush=True)
         if options.kills:
             print(
                 f"\r{kills} kills, {ends} runs between them came to their end: {len(wrong)} files "
