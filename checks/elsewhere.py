@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = ("notebooks", "data/processed", "reports")
-NOT_COMPARED = {".turn", "made"}  # the lock of the running; stamps hold checksums of Python itself
+NOT_COMPARED = {".turn", "made", "made.json"}  # the turn; stamps hold checksums of Python itself
 CLOSE = 1e-10
 SCENARIOS = {
     "plain": {},

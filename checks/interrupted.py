@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = ("notebooks", "data/processed", "reports/figures", "docs/figures")
-LONGEST = 40.0  # seconds; a notebook takes up to half of it, so that runs get on between kills
+LONGEST = 30.0  # seconds; a notebook takes less, so that runs get on between kills
 
 
 def copy(where):

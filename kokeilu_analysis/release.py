@@ -13,13 +13,15 @@ from kokeilu_analysis import paths, store
 KEYS = ("municipality", "month", "measure")
 
 
-def protect_panel(panel, sums=None, within=None):
+def protect_panel(panel, kept=(), sums=None, within=None):
     """Return a panel whose register cells may be published, and write the log for the data owner.
 
     Parameters
     ----------
     panel : DataFrame
         As ``data/processed``; cells whose vintage is no date are counts made from registers.
+    kept : sequence of str
+        Measures whose cells are hidden to protect others only where nothing else does.
     sums, within : dict, optional
         More links than the panel's description has, of the same form.
 
@@ -40,9 +42,11 @@ def protect_panel(panel, sums=None, within=None):
     closed = disclosure.register_rows(panel) & (panel["status"] == suppression.OBSERVED)
     days = panel["measure"].isin(links()["days"])
     counted = closed & ~days
-    safe, log = suppression.protect(
-        panel.loc[counted, [*KEYS, "value"]], spec(limits, sums, within), paths.PANEL.name
-    )
+    cells = panel.loc[counted, [*KEYS, "value"]]
+    cells["kept"] = cells["measure"].isin(kept)
+    flows = {measure for _, *parts in links()["flows"] for measure in parts}
+    cells["flow"] = cells["measure"].isin(flows)
+    safe, log = suppression.protect(cells, spec(limits, sums, within), paths.PANEL.name)
     made = panel.copy()
     parts = ["value", "lower", "upper", "status"]
     made.loc[counted, parts] = safe[parts]
@@ -105,13 +109,13 @@ def report():
 
 
 def audit(panel, limits):
-    """Return what can be worked out of the hidden register cells of a panel."""
+    """Return which hidden register cells of a panel can be worked out."""
     from kokeilu_analysis.methods import suppression
     from kokeilu_analysis.report import disclosure
 
     # what the open cells of the panel reveal, others have published
     closed = disclosure.register_rows(panel) & ~panel["measure"].isin(links()["days"])
-    return suppression.attack(panel[closed], spec(limits))
+    return suppression.attack(panel[closed], spec(limits), exact=False)
 
 
 def published(panel, totals=None, sums=None):
@@ -156,6 +160,8 @@ def spec(limits, sums=None, within=None):
         tuple(own["flows"]),
         minimum=limits["minimum"],
         rounding=limits["rounding"],
+        kept="kept",
+        zeros="flow",
     )
 
 

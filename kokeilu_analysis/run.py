@@ -51,7 +51,7 @@ def import_snapshots(folder, allow_unlisted=False):
     from kokeilu_analysis.sources import fetched, panel
 
     built, used = _built(folder, allow_unlisted)
-    built, folder = run_registers.put_in(built), Path(folder)
+    built, folder = run_registers.put_in(built, Progress()), Path(folder)
     states = [e for e in fetched.entries(folder) if e["path"] in used]
     if states:
         fetched.add(paths.SNAPSHOTS, states)
@@ -89,7 +89,7 @@ def build(allow_unlisted=False):
     elif registered:
         built, said = panel.load(folder=paths.PROCESSED), paths.shown(paths.PANEL)
     if said:
-        built = run_registers.put_in(built)
+        built = run_registers.put_in(built, Progress())
         panel.write(built, paths.PROCESSED)
         said += " and registers" if registered else ""
         return f"panel built from {said}: {len(built):,} cells"

@@ -6,13 +6,14 @@ from kokeilu_analysis import paths, release, store
 from kokeilu_analysis.errors import DataError
 
 
-def put_in(built):
+def put_in(built, progress):
     """Put counts from registers into a panel, if study.toml names a source of them.
 
     Parameters
     ----------
     built : DataFrame
         A panel.
+    progress : kokeilu_analysis.run.Progress
 
     Returns
     -------
@@ -30,8 +31,11 @@ def put_in(built):
     source = source if "://" in source else paths.ROOT / source
     known = facts.municipalities(paths.RAW), facts.boundary_changes(paths.RAW)
     choices = plan.registers["last_day"], plan.registers["plan_days"]
-    counted = registers.read(source, *known, plan.panel.months, *choices)
-    return release.protect_panel(registers.replace(built, counted))
+    with progress.step("count the spells of the registers"):
+        counted = registers.read(source, *known, plan.panel.months, *choices)
+    with progress.step("hide small cells, and what would give them away (some minutes)"):
+        # notebooks 03 and 04 need the main outcome of every municipality and month
+        return release.protect_panel(registers.replace(built, counted), kept=[plan.outcome])
 
 
 def simulate(progress, folder, rows, seed):

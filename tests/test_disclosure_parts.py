@@ -142,7 +142,7 @@ def test_rounded_cells_stand_for_what_rounds_to_them_and_never_for_less_than_not
     assert low.tolist() == [0, 7.5, 1] and high.tolist() == [2.5, 12.5, 20]
     same = complementary.unrounded(np.zeros(1), np.ones(1), np.array([True]), 1)
     assert [end.tolist() for end in same] == [[0], [1]]
-    low, high = complementary.inwards(np.array([0.2, 1.0 + 1e-8]), np.array([3.9, 2 - 1e-8]))
+    low, high = linked_cells.inwards(np.array([0.2, 1.0 + 1e-8]), np.array([3.9, 2 - 1e-8]))
     assert low.tolist() == [1, 1] and high.tolist() == [3, 2]
 
 

@@ -20,6 +20,8 @@ from kokeilu_analysis.methods.program import Program
 
 TOLERANCE = 1e-7
 SWEEPS = 200  # along trees the ends stop moving long before; cycles are solved exactly anyway
+TOGETHER = 5_000  # cells of independent parts in one programme
+FEW = 5  # open cells that are quicker asked one by one
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,13 @@ def broken(links, lower, upper):
     return (least > links.high + TOLERANCE) | (most < links.low - TOLERANCE)
 
 
-def ranges(links, lower, upper, enough=None):
+def inwards(low, high):
+    """Counts are whole: return the least and greatest whole numbers of ranges."""
+    tolerance = 10 * TOLERANCE
+    return np.ceil(low - tolerance), np.floor(high + tolerance)
+
+
+def ranges(links, lower, upper, enough=None, seen=None):
     """Return the least and greatest value of every cell, given all links.
 
     Parameters
@@ -169,8 +177,12 @@ def ranges(links, lower, upper, enough=None):
     lower, upper : array
         What is published of each cell; equal where the cell itself is. Finite.
     enough : array, optional
-        Width of a range beyond which its ends no longer matter; cells with a greater range may
-        come back with an inner one. By default every end is exact.
+        Width of a range, in whole numbers that lie in it, from which on its ends no longer
+        matter; cells with such a range may come back with an inner one. By default every end is
+        exact.
+    seen : (array, array), optional
+        Least and greatest value of each cell among points already known to keep all links. They
+        spare programmes, and what is found here is added to them in place.
 
     Returns
     -------
@@ -204,9 +216,14 @@ def ranges(links, lower, upper, enough=None):
     if (low > high + TOLERANCE).any():
         raise KokeiluError("The published cells contradict each other: no values fit all links.")
     high = np.maximum(low, high)
-    for rows, members in _cycles(part, low, high):
-        width = None if enough is None else np.asarray(enough)[free][members]
-        _solve(part.where(rows), members, low, high, width)
+    least, most = (np.full(free.sum(), end) for end in (np.inf, -np.inf))
+    if seen is not None:
+        least, most = seen[0][free], seen[1][free]
+    wanted = np.full(free.sum(), np.inf) if enough is None else np.asarray(enough, float)[free]
+    search = _Search(part, low, high, wanted, least, most)
+    search.close()
+    if seen is not None:
+        seen[0][free], seen[1][free] = search.least, search.most
     lower[free], upper[free] = low, high
     return lower, upper
 
@@ -266,33 +283,93 @@ def _cycles(links, lower, upper):
         yield rows[of_row == part], cols[of_col == part]
 
 
-def _solve(links, members, low, high, enough):
-    """Put the exact ends of `members` into `low` and `high`, in place.
+def _batches(parts, size):
+    """Yield lists of parts with about so many cells together."""
+    some, cells = [], 0
+    for part in parts:
+        some.append(part)
+        cells += len(part[1])
+        if cells >= size:
+            yield some
+            some, cells = [], 0
+    if some:
+        yield some
 
-    Every optimum is a point that fits, so what it shows of the other cells spares their own
-    programmes where it reaches the ends of their intervals, or is wide enough.
+
+class _Search:
+    """The exact ends of cells in cycles, in place in `low` and `high`.
+
+    Every optimum is a point that keeps the links, so what it shows of all cells spares their own
+    programmes where it reaches the ends of their intervals, or is wide enough. Optima of many
+    parts together in random directions show the most for the least work, and come first.
     """
-    program = Program()
-    column = program.columns(low[members], high[members])
-    inner = links.matrix[:, members]
-    others = links.matrix @ low - inner @ low[members]  # fixed by now, whichever end is taken
-    for i in range(len(links.low)):
-        at = slice(inner.indptr[i], inner.indptr[i + 1])
-        ends = links.low[i] - others[i], links.high[i] - others[i]
-        program.row(inner.indices[at], inner.data[at], *ends)
-    least, most = np.full(len(members), np.inf), np.full(len(members), -np.inf)
-    bottom, top = low[members].copy(), high[members].copy()
-    for j in range(len(members)):
-        for sign, end, seen in ((1.0, bottom, least), (-1.0, top, most)):
-            if enough is not None and most[j] - least[j] >= enough[j] + TOLERANCE:
-                continue
-            if sign * seen[j] <= sign * end[j] + TOLERANCE:
-                continue
-            found = program.minimise([column[j]], [sign])
-            if found is None:
-                raise KokeiluError("The published cells contradict each other: nothing fits.")
-            np.minimum(least, found[1], out=least)
-            np.maximum(most, found[1], out=most)
-            seen[j] = sign * found[0]
-    met = np.isfinite(least)  # nothing was asked of a part in which no width matters
-    low[members[met]], high[members[met]] = least[met], most[met]
+
+    def __init__(self, links, low, high, enough, least, most):
+        self.links, self.low, self.high, self.enough = links, low, high, enough
+        self.least, self.most = least, most
+
+    def close(self):
+        """Work out every end that matters."""
+        parts = list(_cycles(self.links, self.low, self.high))
+        for some in _batches(parts, TOGETHER):
+            self._directions(*(np.concatenate(which) for which in zip(*some, strict=True)))
+        for rows, members in parts:
+            self._one_by_one(rows, members)
+
+    def _open(self, members):
+        """Tell of which cells either end still matters."""
+        least, most = self.least[members], self.most[members]
+        ends = (least > self.low[members] + TOLERANCE) | (most < self.high[members] - TOLERANCE)
+        seen = np.isfinite(least)
+        width = np.full(len(members), -np.inf)
+        first, last = inwards(least[seen], most[seen])
+        width[seen] = last - first
+        return ends & (width < self.enough[members])
+
+    def _directions(self, rows, members):
+        """Look from both sides in random directions, while that closes most of what is open."""
+        random, before = np.random.default_rng(0), np.inf
+        program, column = self._program(rows, members)
+        while len(left := np.flatnonzero(self._open(members))) > FEW and len(left) < 0.7 * before:
+            before = len(left)
+            direction = random.choice([-1.0, 1.0], len(left))
+            for sign in (1.0, -1.0):
+                self._ask(program, column[left], sign * direction, members)
+
+    def _one_by_one(self, rows, members):
+        """Solve for each end that still matters."""
+        left = self._open(members)
+        program = None
+        for j in np.flatnonzero(left):
+            for sign in (1.0, -1.0):
+                if not self._open(members[[j]])[0]:
+                    break
+                at, end = (self.least, self.low) if sign > 0 else (self.most, self.high)
+                if sign * at[members[j]] <= sign * end[members[j]] + TOLERANCE:
+                    continue
+                if program is None:
+                    program, column = self._program(rows, members)
+                at[members[j]] = sign * self._ask(program, [column[j]], [sign], members)
+        known = members[np.isfinite(self.least[members])]
+        self.low[known], self.high[known] = self.least[known], self.most[known]
+
+    def _program(self, rows, members):
+        program, links = Program(), self.links.where(rows)
+        column = program.columns(self.low[members], self.high[members])
+        inner = links.matrix[:, members]
+        # the other cells of these links are fixed by now, whichever end is taken
+        others = links.matrix @ self.low - inner @ self.low[members]
+        for i in range(len(links.low)):
+            at = slice(inner.indptr[i], inner.indptr[i + 1])
+            ends = links.low[i] - others[i], links.high[i] - others[i]
+            program.row(inner.indices[at], inner.data[at], *ends)
+        return program, column
+
+    def _ask(self, program, columns, direction, members):
+        """Return the optimum in a direction, and widen what is seen of all members."""
+        found = program.minimise(columns, direction)
+        if found is None:
+            raise KokeiluError("The published cells contradict each other: nothing fits.")
+        self.least[members] = np.minimum(self.least[members], found[1])
+        self.most[members] = np.maximum(self.most[members], found[1])
+        return found[0]

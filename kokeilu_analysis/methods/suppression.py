@@ -8,7 +8,7 @@ always the least. See Hundepool et al. (2012), Statistical Disclosure Control, c
 
 A hidden cell is published as an interval on a fixed grid, twice the threshold wide, so that the
 interval says nothing of where in it the count lies. Zeros are shown: that nobody is there is no
-person's secret, and an interval never begins below 1.
+person's secret, and an interval never begins below 1 but where zeros may be hidden too.
 """
 
 from dataclasses import dataclass, field
@@ -48,6 +48,12 @@ class Spec:
         Column with the sum of the `n` largest contributions.
     fixed : str
         0/1 column of cells that others publish: never hidden to protect another cell.
+    kept : str
+        0/1 column of cells that readers need most: hidden to protect another cell only where
+        nothing else protects it.
+    zeros : str
+        0/1 column of cells in which a zero may be hidden as well, such as flows, where it tells
+        what two stocks differ by; their intervals begin at 0 instead of 1.
     """
 
     keys: tuple
@@ -60,6 +66,8 @@ class Spec:
     dominance: tuple = ()
     largest: str = ""
     fixed: str = ""
+    kept: str = ""
+    zeros: str = ""
 
     def __post_init__(self):
         if not isinstance(self.minimum, int) or self.minimum < 2:
@@ -120,17 +128,22 @@ def protect(table, spec, name="table"):
     rule, need = _primary(table, value, spec)
     links, rest, rest_need = _with_rests(links, value, spec.minimum)
     count = len(value)
-    fixed = table[spec.fixed].to_numpy(bool) if spec.fixed else np.zeros(count, dtype=bool)
+    marked = complementary.Marks(
+        *(
+            table[column].to_numpy(bool) if column else np.zeros(count, dtype=bool)
+            for column in (spec.fixed, spec.kept, spec.zeros)
+        )
+    )
     hidden = np.r_[rule != "", np.zeros(len(rest), dtype=bool)]
     state = complementary.Hiding(
-        links, np.r_[value, rest], np.r_[need, rest_need], hidden, fixed, spec.rounding
+        links, np.r_[value, rest], np.r_[need, rest_need], hidden, marked, spec.rounding
     )
     state.close()
     rule[state.hidden[:count] & (rule == "")] = "complementary"
     return _published(table, state, spec), _log(cells, rule, state, spec, name)
 
 
-def attack(table, spec, known=None):
+def attack(table, spec, known=None, exact=True):
     """Work out every hidden cell of published tables as well as anyone can.
 
     Parameters
@@ -143,6 +156,9 @@ def attack(table, spec, known=None):
         left out, because an attacker cannot use them either.
     known : DataFrame, optional
         More published cells of the same columns, such as totals printed elsewhere.
+    exact : bool
+        If not, only `determined` is exact, in a fraction of the time; the ends of safe cells may
+        be inner ones, and `narrowed` is then true of too many.
 
     Returns
     -------
@@ -159,8 +175,9 @@ def attack(table, spec, known=None):
     lower, upper = complementary.unrounded(lower, upper, ~hidden, spec.rounding)
     links = linked_cells.build(rows[list(spec.keys)], spec.sums, spec.within, spec.flows)
     wrong = linked_cells.broken(links, lower, upper)
-    low, high = linked_cells.ranges(links.where(~wrong), lower, upper)
-    low, high = complementary.inwards(low, high)
+    enough = None if exact else np.minimum(spec.minimum, upper - lower)
+    low, high = linked_cells.ranges(links.where(~wrong), lower, upper, enough)
+    low, high = linked_cells.inwards(low, high)
     found = rows.loc[hidden, list(spec.keys)].assign(
         lower=lower[hidden], upper=upper[hidden], attack_low=low[hidden], attack_high=high[hidden]
     )
@@ -238,7 +255,8 @@ def add_totals(table, column, groups, value="value"):
 
 def _values(table, spec, name):
     missing = [c for c in (*spec.keys, spec.value) if c not in table]
-    missing += [c for c in (spec.largest, spec.fixed) if c and c not in table]
+    marks = spec.fixed, spec.kept, spec.zeros
+    missing += [c for c in (spec.largest, *marks) if c and c not in table]
     if missing:
         raise KokeiluError(f"{name}: no column {missing[0]!r}; it has {list(table.columns)}.")
     value = pd.to_numeric(table[spec.value]).to_numpy(float)
