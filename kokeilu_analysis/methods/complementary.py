@@ -129,8 +129,8 @@ class Hiding:
             self.step[near] *= 2  # hiding more does not help: coarser intervals are what is left
 
     def _hidden_with_coarser(self, cell, cost):
-        """Hide cells near by, if need be after making intervals around twice as coarse."""
-        for reach in (0, 1, 2):
+        """Hide cells near by, if need be after making intervals around coarser."""
+        for reach in (0, 1, 2, 2):
             _, near = self._near(cell, reach)
             fine = near[self.step[near] < COARSE * self.need[near]] if reach else near[:0]
             self.step[fine] *= 2
