@@ -1,11 +1,11 @@
 """Does the study survive being stopped? Run `.venv/bin/python checks/interrupted.py --kills 200`.
 
 A copy of the committed tree is run with this environment and killed (SIGKILL, with all its
-children) at random moments, up to `LONGEST` seconds after its start. After every kill each file
-that the study makes must be whole: the old one, or the new one, which here are the same bytes. The
-next run goes on from what was left; one that ends by itself must leave the same bytes as one that
-was never stopped, and then all is made anew. `--full-disk` puts the copy on a small memory disk
-that fills up (needs root), `--no-write` takes away the right to write in the middle.
+children) at random moments, `USUAL` seconds after its start on average. After every kill each
+file that the study makes must be whole: the old one, or the new one, which here are the same bytes.
+The next run goes on from what was left; one that ends by itself must leave the same bytes as one
+that was never stopped, and then all is made anew. `--full-disk` puts the copy on a small memory
+disk that fills up (needs root), `--no-write` takes away the right to write in the middle.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = ("notebooks", "data/processed", "reports/figures", "docs/figures")
-LONGEST = 30.0  # seconds; a notebook takes less, so that runs get on between kills
+USUAL = 15.0  # seconds; a few runs get much further, so that all comes to its end now and then
 
 
 def copy(where):
@@ -103,7 +103,7 @@ def main():
         while kills < options.kills and not wrong:
             process = study(where)
             try:
-                if process.wait(rng.uniform(0, LONGEST)):
+                if process.wait(rng.expovariate(1 / USUAL)):
                     wrong.append(f"after kill {kills}: {last_words(where)}")
                 missing = sorted(set(reference) - set(digests(where)[0]))
                 wrong += [f"after kill {kills}: no {name}" for name in missing]

@@ -80,7 +80,7 @@ def test_random_settings_equal_fresh_calls_of_the_package(grid, effects, sets):
         if allowed is None:
             assert np.isnan([row.mean_low, row.midpoint, row.bound_low]).all()
             continue
-        for kind, name in (("areas", "mean"), ("customers", "customers")):
+        for kind, name in (("areas", "mean"), ("customers", "mean_of_customers")):
             found = [getattr(row, f"{name}_low"), getattr(row, f"{name}_high")]
             np.testing.assert_allclose(found, allowed.bounds(allowed.weights(kind)), atol=1e-6)
         d, ranges = areas.loc[key].set_index("area_id"), allowed.bounds_area().set_index("area_id")
@@ -135,7 +135,7 @@ def test_a_narrower_reading_never_widens_a_bound(grid):
         others = [k for k in (*KEYS, "level") if k != column]
         for _, part in held.groupby(others):
             part = part.sort_values(column, key=lambda names, o=order: names.map(o.index))
-            for name in ("mean", "customers", "bound"):
+            for name in ("mean", "mean_of_customers", "bound"):
                 assert part[f"{name}_low"].diff().min() >= -1e-6 or len(part) == 1
                 assert part[f"{name}_high"].diff().max() <= 1e-6 or len(part) == 1
 

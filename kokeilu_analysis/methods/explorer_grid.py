@@ -152,9 +152,10 @@ def grid(effects, plain, evidence, customers, groups=None, kept=(), at=None, tol
     -------
     DataFrame
         One row a combination of ``few, average, weights, baseline, level``: ``estimate, ci_low,
-        ci_high`` (plain comparison); ``mean_low, mean_high`` and ``customers_low,
-        customers_high`` (average backlog of areas and of customers, shares); ``midpoint,
-        midpoint_ci_low, midpoint_ci_high`` and ``bound_low, bound_high`` (effect at the level);
+        ci_high`` (plain comparison); ``mean_low, mean_high`` and
+        ``mean_of_customers_low, mean_of_customers_high`` (average backlog of areas and of
+        customers, shares); ``midpoint, midpoint_ci_low, midpoint_ci_high`` and
+        ``bound_low, bound_high`` (effect at the level);
         ``sharp``, whether the line was solved over this very set; ``conflict``, the statements
         that exclude the combination, whose results are then missing.
     """
@@ -195,7 +196,7 @@ def grid(effects, plain, evidence, customers, groups=None, kept=(), at=None, tol
 def _averages(allowed):
     """Return the bounds of the average backlog of areas and of customers."""
     found = {}
-    for kind, name in (("areas", "mean"), ("customers", "customers")):
+    for kind, name in (("areas", "mean"), ("customers", "mean_of_customers")):
         ends = allowed.bounds(allowed.weights(kind))
         found |= dict(zip((f"{name}_low", f"{name}_high"), ends, strict=True))
     return found
@@ -228,7 +229,7 @@ KEYS = ["few", "average", "weights", "baseline", "level"]
 COLUMNS = [
     *KEYS,
     *("estimate", "ci_low", "ci_high"),
-    *("mean_low", "mean_high", "customers_low", "customers_high"),
+    *("mean_low", "mean_high", "mean_of_customers_low", "mean_of_customers_high"),
     *("midpoint", "midpoint_ci_low", "midpoint_ci_high", "bound_low", "bound_high"),
     *("sharp", "conflict"),
 ]

@@ -156,8 +156,8 @@ def shown(row, scale, words, lang):
         gone = dict.fromkeys(("mean", "customers", "midpoint", "bounds"), numbers.MISSING)
         bars |= {"midpoint": None, "bounds": None}
         return told | gone | {"summary": words["conflict"], "bars": bars}
-    for name in ("mean", "customers"):
-        low, high = (100 * getattr(row, f"{name}_{end}") for end in ("low", "high"))
+    for name, column in (("mean", "mean"), ("customers", "mean_of_customers")):
+        low, high = (100 * getattr(row, f"{column}_{end}") for end in ("low", "high"))
         told[name] = numbers.interval(low, high, 1, lang)
         told[name] += "%" if lang == "en" else f"{numbers.NO_BREAK}%"
     told["midpoint"] = _estimate(row.midpoint, row.midpoint_ci_low, row.midpoint_ci_high, lang)
