@@ -512,3 +512,55 @@ def test_notebooks_are_published_as_they_are_or_as_copies_without_rows(folders):
     with disclosure.publishable(notebooks, study, processed) as folder:
         assert folder == notebooks
     assert paths.NOTEBOOKS != notebooks
+
+
+# What is hidden last, and zeros.
+
+
+def test_what_is_kept_is_hidden_only_where_nothing_else_protects():
+    table = pd.DataFrame({"unit": ["a", "b", "all"], "value": [3, 8, 11]})
+    sums = {"unit": [("all", ["a", "b"])]}
+
+    def shown(*kept):
+        marked = table.assign(kept=table["unit"].isin(kept))
+        made, _ = suppression.protect(marked, suppression.Spec(("unit",), sums, kept="kept"))
+        return set(made.loc[made["status"] == "observed", "unit"])
+
+    assert shown() == {"all"}
+    assert shown("b") == {"b"}
+    assert len(shown("b", "all")) == 1  # one has to go, or `a` is known
+
+
+def test_a_zero_flow_is_hidden_where_it_would_give_the_other_flow_away():
+    keys = ("measure", "month")
+    rows = [("stock", 1, 30), ("stock", 2, 34), ("in", 1, 9), ("in", 2, 4)]
+    rows += [("out", 1, 9), ("out", 2, 0)]
+    table = pd.DataFrame(rows, columns=[*keys, "value"])
+    table = table.assign(kept=table["measure"] == "stock", flow=table["measure"] != "stock")
+    options = {"flows": (("stock", "in", "out"),), "kept": "kept"}
+    plain, _ = suppression.protect(table, suppression.Spec(keys, **options))
+    assert (plain["status"][table["measure"] == "stock"] == "hidden").any()  # what else could go?
+    spec = suppression.Spec(keys, zeros="flow", **options)
+    made, _ = suppression.protect(table, spec)
+    assert (made["status"][table["measure"] == "stock"] == "observed").all()
+    flows = made.set_index([*keys]).loc[[("in", 2), ("out", 2)]]
+    assert (flows["status"] == "hidden").all()
+    assert (flows["lower"] == 0).all(), "an interval that began at 1 would tell who is no zero"
+    assert not suppression.attack(made, spec)["determined"].any()
+
+
+def test_an_audit_that_need_not_be_exact_finds_the_same_cells_that_are_known():
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        inner = rng.integers(0, 12, 4)
+        units = [*"abcd", "all"]
+        value = np.append(inner, inner.sum())
+        hidden = rng.random(5) < 0.6
+        lower = np.where(hidden, np.maximum(value - rng.integers(0, 6, 5), 0), value)
+        upper = np.where(hidden, value + rng.integers(0, 9, 5), value)
+        status = np.where(hidden, "hidden", "observed")
+        table = pd.DataFrame({"unit": units, "lower": lower, "upper": upper, "status": status})
+        table["value"] = np.where(hidden, np.nan, value)
+        spec = suppression.Spec(("unit",), {"unit": [("all", list("abcd"))]})
+        exact, quick = (suppression.attack(table, spec, exact=e) for e in (True, False))
+        assert exact["determined"].tolist() == quick["determined"].tolist()
