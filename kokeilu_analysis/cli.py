@@ -253,9 +253,14 @@ def _notebooks(options):
 
 def _export(options):
     from kokeilu_analysis import run
+    from kokeilu_analysis.sources import registers
 
-    progress = run.Progress(steps=3)
+    kind = registers.origin()
+    progress = run.Progress(steps=1 if kind else 3)
     print(f"{len(run.export(progress))} files in {paths.shown(paths.FIGURES)}/")
+    if kind:
+        print("Memo, area pages and packs speak of open data; they are not made from a register.")
+        return
     print(f"{len(run.documents(progress))} PDF files in {paths.shown(paths.REPORTS)}/")
     print(f"To hand on: {', '.join(map(paths.shown, run.packs(progress)))}")
 

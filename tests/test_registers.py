@@ -570,3 +570,28 @@ def test_a_parquet_file_with_a_column_twice_is_refused_by_its_name(spells, tmp_p
     pq.write_table(twice, tmp_path / "spells.parquet")
     with pytest.raises(DataError, match="spells.parquet, column status: found columns twice"):
         checked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("vintage", "kind", "title"),
+    [
+        ("2023-12-05", "", ""),
+        ("register 2025-01-31", "register", ""),
+        ("simulated register 2025-01-31", "simulated", "SIMULATED: "),
+    ],
+)
+def test_a_figure_says_that_its_counts_come_from_a_register_or_are_simulated(
+    vintage, kind, title, tmp_path, monkeypatch
+):
+    from kokeilu_analysis import paths
+    from kokeilu_analysis.report import figures
+
+    plain = figures.said("F4", "en")
+    panel = tmp_path / "panel.parquet"
+    pd.DataFrame({"vintage": ["", "2022-05-01", vintage]}).to_parquet(panel)
+    monkeypatch.setattr(paths, "PANEL", panel)
+    assert registers.origin() == kind and registers.built() == bool(kind)
+    said = figures.said("F4", "en")
+    assert said.headline == title + plain.headline
+    assert (said.source == plain.source) == (not kind)
+    assert ("nothing real" in said.source) == (kind == "simulated")

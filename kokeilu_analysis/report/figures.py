@@ -7,7 +7,7 @@ A figure is an entry of ``figures.toml`` (what it is drawn from), an entry of ea
 import base64
 import io
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -79,7 +79,19 @@ def _told(figure_id, lang, folder):
 
     read = {name: results.read(name, folder) for name in register()[figure_id]["tables"]}
     values = group_sizes(folder) | getattr(drawings, f"values_{figure_id.lower()}")(read)
-    return read, values, words(figure_id, lang, values)
+    return read, values, _marked(words(figure_id, lang, values))
+
+
+def _marked(said):
+    """Add to a figure's words that its counts come from a register, or are simulated."""
+    from kokeilu_analysis.sources import registers
+
+    kind = registers.origin()
+    if not kind:
+        return said
+    mark = texts(said.lang)["common"]["origin"][kind]
+    headline = f"{mark['title']}{said.headline}"
+    return replace(said, headline=headline, source=f"{said.source} {mark['source']}")
 
 
 def draw(figure_id, lang, folder=paths.RESULTS):

@@ -206,16 +206,32 @@ def backlog(cells, units, group="target"):
 
 
 def built():
-    """Tell whether the study's panel was built from registers, by the statistics of its file."""
+    """Tell whether the study's panel was built from registers."""
+    return bool(origin())
+
+
+def origin():
+    """Return what the study's panel was built from, by the statistics of its file.
+
+    Returns
+    -------
+    str
+        Empty for open data, else ``register`` or ``simulated``.
+    """
     import pyarrow.parquet as pq
 
     if not paths.PANEL.exists():
-        return False
+        return ""
     file = pq.ParquetFile(paths.PANEL)
     at = file.schema_arrow.get_field_index("vintage")
     groups = [file.metadata.row_group(n).column(at) for n in range(file.metadata.num_row_groups)]
     # open vintages are dates or empty, and every digit sorts before ":" and every letter after it
-    return any(g.statistics is None or g.statistics.max > ":" for g in groups)
+    latest = max(
+        (VINTAGE if g.statistics is None else g.statistics.max for g in groups), default=""
+    )
+    if latest <= ":":
+        return ""
+    return "simulated" if latest.startswith("simulated") else "register"
 
 
 def observed(municipalities, start):
