@@ -252,10 +252,9 @@ def _notebooks(options):
 
 
 def _export(options):
-    from kokeilu_analysis import run
-    from kokeilu_analysis.sources import registers
+    from kokeilu_analysis import run, store
 
-    kind = registers.origin()
+    kind = store.origin(paths.PANEL)
     progress = run.Progress(steps=1 if kind else 3)
     print(f"{len(run.export(progress))} files in {paths.shown(paths.FIGURES)}/")
     if kind:

@@ -86,3 +86,30 @@ def sha256(path):
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def origin(panel):
+    """Return what counts a panel was built from, by the statistics of its file.
+
+    Parameters
+    ----------
+    panel : path
+
+    Returns
+    -------
+    str
+        Empty for open data or no file, else ``register`` or ``simulated`` (register).
+    """
+    import pyarrow.parquet as pq
+
+    if not Path(panel).exists():
+        return ""
+    file = pq.ParquetFile(panel)
+    at = file.schema_arrow.get_field_index("vintage")
+    groups = [file.metadata.row_group(n).column(at) for n in range(file.metadata.num_row_groups)]
+    # open vintages are dates or empty, and every digit sorts before ":" and every letter after it
+    ends = [":unknown" if g.statistics is None else g.statistics.max for g in groups]
+    latest = max(ends, default="")
+    if latest <= ":":
+        return ""
+    return "simulated" if latest.startswith("simulated") else "register"

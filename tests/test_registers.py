@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import register_cases as cases
 
-from kokeilu_analysis import cli, paths, run_registers, store
+from kokeilu_analysis import cli, paths, run, run_registers, store
 from kokeilu_analysis.errors import DataError, KokeiluError
 from kokeilu_analysis.methods import backlog, lag, simulate_registers
 from kokeilu_analysis.sources import (
@@ -545,7 +545,7 @@ def test_the_commands_simulate_a_delivery_and_find_it_right(tmp_path, capsys):
 
 
 def test_without_a_source_the_panel_is_left_as_it_is(committed):
-    assert run_registers.put_in(committed) is committed
+    assert run_registers.put_in(committed, run.Progress()) is committed
     assert not registers.built()
 
 
@@ -590,7 +590,7 @@ def test_a_figure_says_that_its_counts_come_from_a_register_or_are_simulated(
     panel = tmp_path / "panel.parquet"
     pd.DataFrame({"vintage": ["", "2022-05-01", vintage]}).to_parquet(panel)
     monkeypatch.setattr(paths, "PANEL", panel)
-    assert registers.origin() == kind and registers.built() == bool(kind)
+    assert store.origin(panel) == kind and registers.built() == bool(kind)
     said = figures.said("F4", "en")
     assert said.headline == title + plain.headline
     assert (said.source == plain.source) == (not kind)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from kokeilu_analysis import paths, results
+from kokeilu_analysis import paths, results, store
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.report import numbers
 from kokeilu_analysis.report.style import DPI, MM, STYLE, WIDTH_MM
@@ -84,13 +84,11 @@ def _told(figure_id, lang, folder):
 
 def _marked(said):
     """Add to a figure's words that its counts come from a register, or are simulated."""
-    from kokeilu_analysis.sources import registers
-
-    kind = registers.origin()
+    kind = store.origin(paths.PANEL)
     if not kind:
         return said
     mark = texts(said.lang)["common"]["origin"][kind]
-    headline = f"{mark['title']}{said.headline}"
+    headline = f"{mark['title']} {said.headline}".strip()
     return replace(said, headline=headline, source=f"{said.source} {mark['source']}")
 
 

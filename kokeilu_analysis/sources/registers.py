@@ -8,7 +8,7 @@ register tells (plans, flows, durations, the target group) comes as further meas
 import numpy as np
 import pandas as pd
 
-from kokeilu_analysis import paths
+from kokeilu_analysis import paths, store
 from kokeilu_analysis.errors import DataError, KokeiluError
 from kokeilu_analysis.sources import panel, register_counts, register_rules, register_spells
 from kokeilu_analysis.sources.survey_evidence import EVIDENCE
@@ -207,31 +207,7 @@ def backlog(cells, units, group="target"):
 
 def built():
     """Tell whether the study's panel was built from registers."""
-    return bool(origin())
-
-
-def origin():
-    """Return what the study's panel was built from, by the statistics of its file.
-
-    Returns
-    -------
-    str
-        Empty for open data, else ``register`` or ``simulated``.
-    """
-    import pyarrow.parquet as pq
-
-    if not paths.PANEL.exists():
-        return ""
-    file = pq.ParquetFile(paths.PANEL)
-    at = file.schema_arrow.get_field_index("vintage")
-    groups = [file.metadata.row_group(n).column(at) for n in range(file.metadata.num_row_groups)]
-    # open vintages are dates or empty, and every digit sorts before ":" and every letter after it
-    latest = max(
-        (VINTAGE if g.statistics is None else g.statistics.max for g in groups), default=""
-    )
-    if latest <= ":":
-        return ""
-    return "simulated" if latest.startswith("simulated") else "register"
+    return bool(store.origin(paths.PANEL))
 
 
 def observed(municipalities, start):
