@@ -50,6 +50,8 @@ def main():
             taken = time.perf_counter() - began
             print(f"{step[0]}: {taken:.0f} s, exit {done.returncode}; {said}", flush=True)
             if done.returncode:
+                lines = (done.stdout + done.stderr).splitlines()
+                print("\n".join(line for line in lines if not line.endswith(": right")))
                 return 1
             if number == 0:
                 study = where / "study.toml"

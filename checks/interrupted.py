@@ -105,6 +105,7 @@ def main():
             try:
                 if process.wait(rng.expovariate(1 / USUAL)):
                     wrong.append(f"after kill {kills}: {last_words(where)}")
+                compare(f"the run after kill {kills}")
                 missing = sorted(set(reference) - set(digests(where)[0]))
                 wrong += [f"after kill {kills}: no {name}" for name in missing]
                 shutil.rmtree(where / "reports", ignore_errors=True)

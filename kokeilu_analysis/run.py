@@ -387,13 +387,15 @@ def check():
         File, and ``["right"]``, ``["not here (optional)"]`` or what is wrong.
     """
     from kokeilu_analysis.methods import estimates
+    from kokeilu_analysis.report import disclosure
     from kokeilu_analysis.sources import contracts, datapackage, facts
 
     local = (paths.SNAPSHOTS / datapackage.DESCRIPTOR).is_file()  # states that were fetched
     found = []
     for folder in (paths.RAW, paths.PROCESSED, *[paths.SNAPSHOTS] * local):
         found += contracts.report(folder, {"estimates": estimates.COLUMNS})
-    found += [*contracts.undescribed(paths.RAW), *contracts.undescribed(paths.PROCESSED)]
+    logs = disclosure.LOG, disclosure.CHECKED  # of a register run, for the owner of the data
+    found += [*contracts.undescribed(paths.RAW), *contracts.undescribed(paths.PROCESSED, logs)]
     for agrees in (facts.treatment, facts.evidence):  # what no single description can say
         try:
             agrees(folder=paths.RAW)

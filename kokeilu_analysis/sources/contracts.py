@@ -164,12 +164,16 @@ def report(folder, shared=None):
     return found
 
 
-def undescribed(folder):
-    """Return the tables of a folder that its description does not know, as `report` does."""
+def undescribed(folder, others=()):
+    """Return the tables of a folder that its description does not know, as `report` does.
+
+    `others` are names of files that may lie there without.
+    """
     from kokeilu_analysis.sources import datapackage
 
     folder = Path(folder)
     places = {folder / entry["path"] for entry in datapackage.load(folder)["resources"]}
+    places |= {folder / name for name in others}
     found = sorted({*folder.glob("*.csv"), *folder.glob("*/*.csv")} - places)
     expected = f"a table that {datapackage.DESCRIPTOR} describes"
     return [

@@ -153,6 +153,17 @@ def measures(folder=paths.RAW):
     return datapackage.read(folder, "measures")
 
 
+def labels(folder=paths.RAW):
+    """Return what each measure counts, in English, by measure; those of registers alone as well.
+
+    >>> labels()[["unemployed", "plan_valid"]].tolist()
+    ['Unemployed jobseekers (fully laid off included)', 'Jobseekers whose plan is valid']
+    """
+    return pd.concat(
+        [measures(folder).set_index("measure")["label_en"], pd.Series(registers.MEASURES)]
+    )
+
+
 def boundary_changes(folder=paths.RAW):
     """Return mergers and moves between regions, 2020–2025."""
     return datapackage.read(folder, "boundary_changes")
