@@ -189,19 +189,17 @@ def _largest_inside(cone, gain, norm, p, reach, beat):
         return None
     gradient = gain - 2 * value * (variance @ p)
     over = gain @ p - value * (p @ variance @ p)
-    over += excess(gradient, p, multipliers, cone, norm, _largest_z(cone, value, reach))
-    gap = max(float(over), 0.0) / least_variance(cone, norm)
+    flat = np.eye(1, len(norm), len(norm) - 1)[0]
+    floor = least_variance(cone, flat)
+    nearest = 1.0  # |m - at|; the slope's cone is cut at z = 1
+    if reach is not None:
+        # Points whose fit beats `value` have |m - at| sd(D)/sd(b) above it; none is beyond `reach`.
+        sd_effects = np.sqrt(cone.weights @ cone.centred**2)
+        nearest = min(max(value * np.sqrt(max(floor, 0.0)) / sd_effects, 1e-6), reach)
+        floor /= reach**2
+    over += excess(gradient, p, multipliers, cone, norm, 1 / nearest)
+    gap = max(float(over), 0.0) / max(floor, NEGLIGIBLE)
     return Extreme(float(value), cone.point(p), gap)
-
-
-def _largest_z(cone, value, reach):
-    """Bound z = 1/|m - at| over points whose fit beats `value`: |m - at| sd(D)/sd(b) must do so."""
-    if reach is None:
-        return 1.0  # the slope's cone is cut at z = 1
-    flat = np.eye(1, len(cone.variance), len(cone.variance) - 1)[0]
-    sd_effects = np.sqrt(cone.weights @ cone.centred**2)
-    nearest = value * np.sqrt(max(least_variance(cone, flat), 0.0)) / sd_effects
-    return 1 / min(max(nearest, 1e-6), reach)
 
 
 def _largest_at_vertex(cone, gain, norm, p, span, means, beat):

@@ -26,36 +26,42 @@ def over_choices(region, weights, solve):
         return solve(region, -np.inf)
     order, heap, best = count(), [], None
 
-    def consider(part, cuts):
+    def consider(part, cuts, above=None):
+        nonlocal best
         beat = -np.inf if best is None else best.value
-        found, cuts = _projected(part, cuts, lambda loose: solve(loose, beat))
+        found = _kept(part, above) if above is not None and np.isfinite(above.value) else None
+        tried = found is not None  # to complete: for the part above
+        if not tried:
+            found, cuts = _projected(part, cuts, lambda loose: solve(loose, beat))
         if found is not None:
             attained = not _open(part).size
             if not attained and np.isfinite(found.value):
                 attained = fits(part, weights, found.point)
-            entry = -found.value - found.gap, next(order), part, cuts, found, attained
+            if attained and found.value > beat:
+                best = found
+            entry = -found.value - found.gap, next(order), part, cuts, found, attained, tried
             heapq.heappush(heap, entry)
 
     consider(region, (np.zeros((0, len(region.lower))), np.zeros(0)))
     while heap and (best is None or -heap[0][0] > best.value + max(TARGET, best.gap)):
         if best is not None and next(order) > MOST_CHOICES:
             break
-        _, _, part, cuts, found, attained = heapq.heappop(heap)
+        _, _, part, cuts, found, attained, tried = heapq.heappop(heap)
         if attained:
-            best = found if best is None or found.value > best.value else best
             continue
-        chosen = completed(part, found.point)
-        if chosen is None:
-            continue
-        inside = solve(chosen, -np.inf if best is None else best.value)
-        if inside is not None and (best is None or inside.value > best.value):
-            best = inside
+        if not tried:
+            chosen = completed(part, found.point)
+            if chosen is None:
+                continue
+            inside = solve(chosen, -np.inf if best is None else best.value)
+            if inside is not None and (best is None or inside.value > best.value):
+                best = inside
         choices = _open(part)
         column = choices[np.argmin(np.abs(found.point[choices] - 0.5))]
         below, above = part.upper.copy(), part.lower.copy()
         below[column], above[column] = 0, 1
-        consider(replace(part, upper=below), cuts)
-        consider(replace(part, lower=above), cuts)
+        consider(replace(part, upper=below), cuts, found)
+        consider(replace(part, lower=above), cuts, found)
     if best is None:
         raise KokeiluError(
             "No backlogs satisfy the limits and either-or statements together; "
@@ -71,20 +77,40 @@ def _open(region):
     return region.whole[region.upper[region.whole] > region.lower[region.whole]]
 
 
+def _stated(part):
+    """Return the open choices and the rows and limits of a part that name them."""
+    choices = _open(part)
+    touched = part.rows[:, choices].any(axis=1)
+    equal = part.equal_rows[:, choices].any(axis=1)
+    rows = np.vstack([part.rows[touched], part.equal_rows[equal], -part.equal_rows[equal]])
+    limits = [part.limits[touched], part.equal_limits[equal], -part.equal_limits[equal]]
+    return choices, rows, np.concatenate(limits)
+
+
+def _kept(part, found):
+    """Return the answer of the larger part where this part still has it, else None.
+
+    All statements are looked at with the choices taken as fractions, those now fixed included.
+    """
+    choices, rows, limits = _stated(part)
+    rest = np.clip(found.point, part.lower, part.upper)
+    rest[choices] = 0.0
+    point = rest.copy()
+    if len(limits):
+        _, point[choices], _ = _least_excess(rows[:, choices], limits - rows @ rest)
+    off = np.abs(part.equal_rows @ point - part.equal_limits)
+    over = np.append(part.rows @ point - part.limits, off)
+    return replace(found, point=point) if over.max(initial=0.0) <= WHOLE else None
+
+
 def _projected(part, cuts, solve):
     """Solve over the backlogs for which the choices, taken as fractions, can be made.
 
     That set is a polytope of very many sides; those that the solution breaks are added one after
     the other (Benders 1962). Returns (solution with fractional choices, or None; the sides).
     """
-    choices = _open(part)
+    choices, rows, limits = _stated(part)
     loose = part.without_choices()
-    touched = part.rows[:, choices].any(axis=1)
-    equal = part.equal_rows[:, choices].any(axis=1)
-    rows = np.vstack([part.rows[touched], part.equal_rows[equal], -part.equal_rows[equal]])
-    limits = np.concatenate(
-        [part.limits[touched], part.equal_limits[equal], -part.equal_limits[equal]]
-    )
     own = rows[:, choices]
     rest = rows.copy()
     rest[:, choices] = 0.0
@@ -131,17 +157,44 @@ def fits(region, weights, point):
 
 
 def completed(region, point):
-    """Return the region with its 0/1 columns fixed near `point`, or None if no choice fits."""
+    """Return the region with its 0/1 columns fixed so that the backlogs of `point` move least.
+
+    Where that leaves a choice open, it is the one nearest to `point`. None if no choice fits.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    whole = region.whole
-    cost, integrality = np.zeros(len(point)), np.zeros(len(point))
-    cost[whole], integrality[whole] = 1 - 2 * (point[whole] % 1.0), 1
+    whole, size = region.whole, len(point)
+    plain = np.setdiff1d(np.flatnonzero(region.upper > region.lower), whole)
+    moved = np.eye(size)[plain]  # |b - point| of the plain columns: further columns, in the cost
     rows = np.vstack([region.rows, region.equal_rows])
-    least = np.append(np.full(len(region.limits), -np.inf), region.equal_limits)
-    stated = LinearConstraint(rows, least, np.append(region.limits, region.equal_limits))
-    box = Bounds(region.lower, region.upper)
-    answer = milp(cost, integrality=integrality, bounds=box, constraints=stated)
+    rows = np.vstack(
+        [
+            np.pad(rows, ((0, 0), (0, len(plain)))),
+            np.column_stack([moved, -np.eye(len(plain))]),
+            np.column_stack([-moved, -np.eye(len(plain))]),
+        ]
+    )
+    least = np.concatenate(
+        [
+            np.full(len(region.limits), -np.inf),
+            region.equal_limits,
+            np.full(2 * len(plain), -np.inf),
+        ]
+    )
+    most = np.concatenate([region.limits, region.equal_limits, point[plain], -point[plain]])
+    cost = np.repeat([0.0, 1.0], [size, len(plain)])
+    cost[whole] = 1e-3 * (1 - 2 * point[whole])
+    integrality = np.zeros(len(cost))
+    integrality[whole] = 1
+    answer = milp(
+        cost,
+        integrality=integrality,
+        bounds=Bounds(
+            np.append(region.lower, np.zeros(len(plain))),
+            np.append(region.upper, np.full(len(plain), np.inf)),
+        ),
+        constraints=LinearConstraint(rows, least, most),
+    )
     if answer.x is None:
         return None
     lower, upper = region.lower.copy(), region.upper.copy()

@@ -232,6 +232,8 @@ def quadratic(curvature, vector, cone, norm):
     the stated rows, so a step costs one small solve. Returns p and the multipliers of
     (the rows, the equalities).
     """
+    from scipy.linalg.lapack import dgetrf, dgetrs
+
     equal, limits = cone.equalities(norm)
     rows, size = cone.rows, len(vector) - 1
     own = rows[2 * size + 1 :]
@@ -245,7 +247,9 @@ def quadratic(curvature, vector, cone, norm):
     corner = np.zeros((border.shape[1],) * 2)
     corner[0, 1:] = corner[1:, 0] = np.append(-cone.mean[-1], several[:, -1])
     corner[1, 1] = 1 / curvature
-    marked = np.arange(2, 2 + len(own))
+    marked, balanced = slice(2, 2 + len(own)), slice(2 + len(own), None)
+    on_diagonal = np.arange(2, 2 + len(own))
+    dp, second = np.zeros(size + 1), np.zeros(len(corner))
 
     p = np.linalg.lstsq(equal, limits, rcond=None)[0]
     slack, price = np.maximum(-rows @ p, 1.0), np.ones(len(rows))
@@ -256,7 +260,7 @@ def quadratic(curvature, vector, cone, norm):
         primal, balance = rows @ p + slack, equal @ p - limits
         middle = slack @ price / len(rows)
         primal[np.abs(primal) < 1e-14 * (1 + np.abs(p).max())] = 0.0  # rounding, not error
-        error = max(middle, *(np.abs(part).max() for part in (dual, primal, balance)))
+        error = max(middle, *(max(part.max(), -part.min()) for part in (dual, primal, balance)))
         if error < best[0]:
             best = error, number, p, price, equal_price
         if error < 1e-14 or number > best[1] + 8:  # rounding, not the method, sets the limit now
@@ -267,50 +271,51 @@ def quadratic(curvature, vector, cone, norm):
         diagonal = inner + ratio[upper]
         border[:, 0] = across - ratio[upper]
         corner[0, 0] = curvature * (cone.weights @ base**2) + ratio[size]
-        corner[marked, marked] = -1 / ratio[stated]
+        corner[on_diagonal, on_diagonal] = -1 / ratio[stated]
         small = corner - border.T @ (border / diagonal[:, None])
         # Written out, so that the large numbers of areas at their upper limit cancel exactly.
         shared = (ratio[upper] * (inner + 2 * across) - across**2) / diagonal
         small[0, 0] = corner[0, 0] + shared.sum()
 
-        target, ds, dprice = price * slack, 0.0, 0.0
-        try:
-            for corrected in (False, True):
-                if corrected:
-                    reach = min(_longest(slack, ds), _longest(price, dprice))
-                    ahead = (slack + reach * ds) @ (price + reach * dprice) / len(rows)
-                    if middle > 0.9 * before:  # the corrector cycles: centre instead
-                        target = target - 0.5 * middle
-                    else:
-                        target = target + ds * dprice - (ahead / middle) ** 3 * middle
-                push = (price * primal - target) / slack
-                first = -dual - rows[: 2 * size + 1].T @ push[: 2 * size + 1]
-                second = np.concatenate(
-                    [first[-1:], [0.0], -push[stated] / ratio[stated], -balance]
-                )
-                edge = np.linalg.solve(small, second - border.T @ (first[:-1] / diagonal))
-                pull = first[:-1] - border[:, 1:] @ edge[1:]
-                dp = np.append((pull - border[:, 0] * edge[0]) / diagonal, edge[0])
-                ds = -rows @ dp
-                ds[upper] = -(pull - (inner + across) * edge[0]) / diagonal
-                ds -= primal
-                dprice = -(target + price * ds) / slack
-                dprice[stated] = edge[marked]
-                ds[stated] = -(target + slack * dprice)[stated] / price[stated]
-        except np.linalg.LinAlgError:
+        factor, pivots, singular = dgetrf(small)
+        if singular:
             break
+        target, ds, dprice = price * slack, 0.0, 0.0
+        for corrected in (False, True):
+            if corrected:
+                reach = min(_longest(slack, ds), _longest(price, dprice))
+                ahead = (slack + reach * ds) @ (price + reach * dprice) / len(rows)
+                if middle > 0.9 * before:  # the corrector cycles: centre instead
+                    target = target - 0.5 * middle
+                else:
+                    target = target + ds * dprice - (ahead / middle) ** 3 * middle
+            push = (price * primal - target) / slack
+            first = -dual - push[: 2 * size + 1] @ rows[: 2 * size + 1]
+            second[0], second[marked], second[balanced] = (
+                first[-1],
+                -push[stated] / ratio[stated],
+                -balance,
+            )
+            edge = dgetrs(factor, pivots, second - (first[:-1] / diagonal) @ border)[0]
+            pull = first[:-1] - border[:, 1:] @ edge[1:]
+            dp[:-1], dp[-1] = (pull - border[:, 0] * edge[0]) / diagonal, edge[0]
+            ds = -rows @ dp
+            ds[upper] = -(pull - (inner + across) * edge[0]) / diagonal
+            ds -= primal
+            dprice = -(target + price * ds) / slack
+            dprice[stated] = edge[marked]
+            ds[stated] = -(target + slack * dprice)[stated] / price[stated]
         if not np.isfinite(dp).all():
             break
         reach = 0.995 * min(_longest(slack, ds), _longest(price, dprice))
-        p, equal_price = p + reach * dp, equal_price + reach * edge[2 + len(own) :]
+        p, equal_price = p + reach * dp, equal_price + reach * edge[balanced]
         slack, price, before = slack + reach * ds, price + reach * dprice, middle
     return best[2], best[3:]
 
 
 def _longest(value, change):
     """Return the longest step in [0, 1] that keeps value + step * change at or above zero."""
-    falling = change < 0
-    return min(1.0, (-value[falling] / change[falling]).min()) if falling.any() else 1.0
+    return 1.0 / max(1.0, (-change / value).max())
 
 
 def excess(gradient, p, multipliers, cone, norm, largest_z):
