@@ -67,7 +67,12 @@ def write_text(path, text):
 
 
 def write_csv(path, frame):
-    """Write a frame as UTF-8 CSV with ``\\n`` line ends and a fixed number format."""
+    """Write a frame as UTF-8 CSV with ``\\n`` line ends and a fixed number format.
+
+    Zero has no sign, or rounding noise would decide whether a file stays the same.
+    """
+    floats = frame.select_dtypes("floating")
+    frame = frame.assign(**{name: floats[name] + 0.0 for name in floats})
     text = frame.to_csv(index=False, lineterminator="\n", float_format=FLOAT_FORMAT)
     return write_text(path, text)
 

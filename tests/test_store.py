@@ -107,6 +107,14 @@ def test_a_table_keeps_its_numbers_to_1e_9_and_has_plain_line_ends(tmp_path):
     assert store.write_csv(tmp_path / "again.csv", back).read_bytes() == path.read_bytes()
 
 
+def test_a_zero_in_a_table_has_no_sign(tmp_path):
+    frame = pd.DataFrame({"area": ["-0.0"], "bias": [-0.0], "count": [0]})
+    assert store.write_csv(tmp_path / "table.csv", frame).read_text().split() == [
+        "area,bias,count",
+        "-0.0,0,0",
+    ]
+
+
 def test_parquet_is_the_same_bytes_for_the_same_frame_and_keeps_types(tmp_path):
     frame = pd.DataFrame(
         {
