@@ -342,7 +342,7 @@ def explorer(progress):
     from kokeilu_analysis.report.explorer import GRID, LEVELS
     from kokeilu_analysis.sources import facts
 
-    with progress.step("every setting of the explorer (about a minute)"):
+    with progress.step("every setting of the explorer (some three minutes)"):
         plan, rates, evidence, customers, kept = explorer_parts()
         effects, plain = explorer_grid.area_effects(rates, plan)
         grid = explorer_grid.grid(effects, plain, evidence, customers, facts.area_groups(), kept)

@@ -101,8 +101,8 @@ def test_bounds_lie_outside_the_sharp_ones_by_no_more_than_the_tolerance(grid, e
     areas = effects[0].set_index(["baseline", "weights"])
     solved = grid[grid["sharp"]]
     quick = random_rows(solved[solved["few"] == "default"], draws=20)
-    few = solved[(solved["few"] == "few_at_most_5") & (solved["weights"] == "area_share")]
-    for row in pd.concat([quick, random_rows(few, draws=1)]).itertuples():
+    few = random_rows(solved[solved["few"] != "default"], draws=6)
+    for row in pd.concat([quick, few]).itertuples():
         d = areas.loc[(row.baseline, row.weights)].set_index("area_id")
         allowed, ends = sets[row.few, row.average][0], ("intercept_low", "intercept_high")
         low, high = lag.intercept_bounds(
@@ -110,6 +110,17 @@ def test_bounds_lie_outside_the_sharp_ones_by_no_more_than_the_tolerance(grid, e
         ).intercept
         for outside in (low - row.bound_low, row.bound_high - high):
             assert -1e-6 <= outside <= explorer_grid.TOLERANCE + 1e-6
+
+
+def test_only_the_hardest_sets_keep_bounds_that_need_not_be_sharp(grid):
+    open_ = grid[~grid["sharp"] & grid["conflict"].isna()]
+    sets_ = open_[["few", "average", "weights", "baseline"]].drop_duplicates()
+    assert set(sets_.itertuples(index=False, name=None)) == {
+        ("few_at_most_5", "mean_exact", "labour_force", "baseline"),
+        ("few_at_most_3", "default", "labour_force", "baseline"),
+        ("few_at_most_3", "mean_exact", "labour_force", "baseline"),
+        ("few_at_most_2", "default", "labour_force", "baseline"),
+    }
 
 
 def test_the_own_setting_repeats_the_published_results(grid):

@@ -353,6 +353,18 @@ def test_two_areas_are_a_line_and_one_is_none():
         lag.line([0.5], [0.2])
 
 
+def test_a_search_that_ends_early_says_what_it_left_unproven_and_still_holds_the_set():
+    rng = np.random.default_rng(2)
+    b = np.sort(rng.uniform(0.2, 0.8, 14))
+    d = 1 - b + rng.normal(0, 0.02, 14)
+    given = d, b - 0.06, b + 0.06, [1.0], [0.0], None, (b.mean() - 0.005, b.mean() + 0.005)
+    whole = lag.frontier_bounds(*given).iloc[0]
+    ended = lag.frontier_bounds(*given, most_nodes=1).iloc[0]
+    assert whole["unproven"] == 0 < ended["unproven"]
+    assert ended["bound_high"] == pytest.approx(whole["bound_high"])
+    assert whole["bound_low"] - ended["unproven"] - 1e-9 <= ended["bound_low"] < whole["bound_low"]
+
+
 def test_frontier_bounds_equal_the_bounds_at_each_product():
     rho, control = [0, 1], [0.2, 0.5, 0.9]
     table = lag.frontier_bounds(D, LOW, HIGH, rho, control, tolerance=1e-4)

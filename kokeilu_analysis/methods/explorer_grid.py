@@ -19,8 +19,7 @@ BASELINE = ("baseline", "covid_year")
 REFERENCE = (0.0, 0.125)  # backlog at which the effect is wanted: none; the smallest reported
 CONTROL = (0.0, 0.125, 0.25, 0.375)  # controls' own: none to three quarters of the average of 50 %
 RHO = (0.0, 0.5, 1.0)
-# sets over which the line is solved; the search over narrower ones takes minutes for one bound
-SOLVED = (("default", "default"), ("default", "mean_exact"), ("few_at_most_5", "default"))
+NODES = 10  # of a search over vertices: few sets need one, and those would need hours
 TOLERANCE = 0.005  # percentage points: half of what the second printed decimal can show
 
 
@@ -134,8 +133,8 @@ def feasible(evidence, areas, few, average, customers=None, groups=None, kept=()
 def grid(effects, plain, evidence, customers, groups=None, kept=(), at=None, tolerance=TOLERANCE):
     """Solve every combination of assumptions.
 
-    The line is solved over the sets of `SOLVED`. A narrower set gets the tightest of the bounds of
-    the sets that hold it: valid, though it need not be sharp.
+    Where the search for a bound ends early (`NODES`), the bound is valid but need not be sharp; it
+    is then the tightest of the bounds of this set and of the wider ones that hold it.
 
     Parameters
     ----------
@@ -156,7 +155,7 @@ def grid(effects, plain, evidence, customers, groups=None, kept=(), at=None, tol
         ``mean_of_customers_low, mean_of_customers_high`` (average backlog of areas and of
         customers, shares); ``midpoint, midpoint_ci_low, midpoint_ci_high`` and
         ``bound_low, bound_high`` (effect at the level);
-        ``sharp``, whether the line was solved over this very set; ``conflict``, the statements
+        ``sharp``, whether both bounds are, but for the tolerance; ``conflict``, the statements
         that exclude the combination, whose results are then missing.
     """
     at = sorted(set(levels()["level"])) if at is None else list(at)
@@ -176,10 +175,10 @@ def grid(effects, plain, evidence, customers, groups=None, kept=(), at=None, tol
                 own |= _averages(allowed)
                 ranges = allowed.bounds_area().set_index("area_id").reindex(areas)
             for key, d in parts.items():
-                if allowed is not None and (few, average) in SOLVED:
+                if allowed is not None:
                     limits = (d["weight"], None, allowed, tolerance)
                     solved[few, average, key] = lag.frontier_bounds(
-                        d["estimate"], None, None, [1.0], at, *limits
+                        d["estimate"], None, None, [1.0], at, *limits, most_nodes=NODES
                     )
                 for number, level in enumerate(at):
                     row = own | dict(zip(("baseline", "weights"), key, strict=True))
@@ -203,7 +202,7 @@ def _averages(allowed):
 
 
 def _tightest(solved, few, average, key, number):
-    """Return the tightest bounds among the solved sets that hold this one."""
+    """Return the tightest bounds among the sets that hold this one."""
     wider = [
         table.iloc[number]
         for (other, mean, part), table in solved.items()
@@ -214,7 +213,7 @@ def _tightest(solved, few, average, key, number):
     return {
         "bound_low": max(row["bound_low"] for row in wider),
         "bound_high": min(row["bound_high"] for row in wider),
-        "sharp": (few, average) in SOLVED,
+        "sharp": solved[few, average, key]["unproven"].iloc[0] == 0,
     }
 
 

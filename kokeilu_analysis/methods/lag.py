@@ -9,6 +9,8 @@ This module is the door: the line itself is in `lag_line`, the value of replies 
 sampling uncertainty in `lag_sampling`, time in `exposure`.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -111,6 +113,7 @@ def frontier_bounds(
     constraints=None,
     tolerance=1e-5,
     minimum_areas=5,
+    most_nodes=None,
 ):
     """Bound `frontier`'s adjusted effect at every pair when the backlogs are known as a set.
 
@@ -126,11 +129,15 @@ def frontier_bounds(
         As in `frontier`.
     tolerance : float
         In the effects' unit.
+    most_nodes : int, optional
+        Of one search over vertices; a search that ends there leaves a bound that is valid but may
+        lie outside the sharp one. By default that of `line_region.Region`.
 
     Returns
     -------
     DataFrame
-        `rho`, `control_backlog`, `bound_low`, `bound_high`.
+        `rho`, `control_backlog`, `bound_low`, `bound_high`, and `unproven`: by how much more than
+        `tolerance` a bound may lie outside the sharp one, 0 where no search ended early.
 
     Examples
     --------
@@ -145,7 +152,10 @@ def frontier_bounds(
     d = checked_effects(effects, minimum_areas)
     w = checked_weights(weights, d)
     region = evidence_region(d, lower, upper, w, mean, constraints)
+    if most_nodes is not None:
+        region = replace(region, most_nodes=most_nodes)
     table = pd.DataFrame({"rho": rho, "control_backlog": control})
+    scale, gaps = np.abs(d).max(), [0.0]
     for name, column in (("intercept_low", "bound_low"), ("intercept_high", "bound_high")):
 
         def exact(r, name=name):
@@ -153,11 +163,12 @@ def frontier_bounds(
             if np.isinf(ends[name]):
                 raise KokeiluError("The evidence allows all areas the same backlog: no bounds.")
             outer = ends[name] + (gap if name.endswith("high") else -gap)
+            gaps.append(gap if gap > 1e-9 * scale else 0.0)
             return outer, line(d.to_numpy(), witness[name], w)[1]
 
         places, values = _chords(exact, float(product.min()), float(product.max()), tolerance)
         table[column] = np.interp(product, places, values)
-    return table
+    return table.assign(unproven=max(gaps))
 
 
 def _chords(exact, first, last, tolerance):
