@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kokeilu_analysis import paths, release, run_registers, store
 from kokeilu_analysis.errors import DataError
+from kokeilu_analysis.workers import side_by_side
 
 
 class Progress:
@@ -205,13 +206,10 @@ def export(progress):
 
 def documents(progress):
     """Set the memo and the area pages as PDF in three languages, two languages side by side."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     from kokeilu_analysis.report import numbers
 
     def make():
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        with side_by_side(2) as pool:
             return [path for files in pool.map(_documents, numbers.LANGUAGES) for path in files]
 
     return publish(progress, f"memo and area pages to {paths.shown(paths.REPORTS)}", make)

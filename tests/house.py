@@ -113,8 +113,8 @@ GROUPS = {
     ),
     BASE: (
         "base",
-        "paths, files, errors, result tables",
-        "__init__ errors paths store results made",
+        "paths, files, errors, result tables, workers",
+        "__init__ errors paths store results made workers",
     ),
 }
 BACK = {}  # imports against the flow, all inside a function, with their reason

@@ -304,6 +304,8 @@ def test_too_few_controls_in_reach_are_refused_with_the_unit():
     frame = simulated(79).assign(region=lambda f: np.where(f["unit"].isin([0, 10]), "x", "y"))
     with pytest.raises(KokeiluError, match="0 has 1 controls to choose from; expected at least 2"):
         donors.matched(frame, *NAMES, 5, neighbours=2, exact=["region"])
+    with pytest.raises(KokeiluError, match="'country'"):
+        donors.alike(frame, "unit", ["country"], pd.Index([0]), pd.Index([10]))
 
 
 def test_a_class_without_value_or_changing_over_time_is_refused():

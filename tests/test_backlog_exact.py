@@ -159,6 +159,11 @@ UNSURE = {
         ("each", "replied", "range", 0.1, 0.35),
         ("some", "replied", "few_below", NOTHING, 0.2, "", 0, 1),
     ],
+    "two lie below, which only repliers can": [
+        ("pair", "pair", "range", 0.5, 0.9),
+        ("mean", "replied", "mean", 0.5, 0.6, "areas"),
+        ("some", "replied", "few_below", NOTHING, 0.4, "", 2, 2),
+    ],
     "an order and an exact mean": [
         ("pair", "pair", "range", 0.2, 0.7),
         ("C", "C", "value", 0.5, 0.5),

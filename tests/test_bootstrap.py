@@ -110,6 +110,8 @@ def test_an_outcome_without_noise_has_its_effect_as_interval():
     frame = pd.DataFrame({"y": [2.0, 2, 2, 0, 0, 0], "d": [1, 1, 1, 0, 0, 0], "g": range(6)})
     found = wild_cluster(frame, "y ~ d", "d", "g")
     assert (found["estimate"], found["ci_low"], found["ci_high"]) == pytest.approx((2, 2, 2))
+    found = wild_cluster(frame.assign(y=0.0), "y ~ d", "d", "g")  # not even rounding is left
+    assert (found["estimate"], found["ci_low"], found["ci_high"]) == (0, 0, 0)
 
 
 def test_there_is_no_error_when_every_row_has_a_parameter_of_its_own():
@@ -247,5 +249,6 @@ def test_level_draws_weights_and_clusters_must_make_sense():
     ):
         with pytest.raises(KokeiluError, match=said):
             wild_cluster(frame, "y ~ d", "d", "g", **options)
+    assert wild_cluster(frame, "y ~ d", "d", "g", draws=1)["draws"] == 1
     with pytest.raises(KokeiluError, match="at least 2 clusters; found 1"):
         wild_cluster(frame, "y ~ d", "d", "one")

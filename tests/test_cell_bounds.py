@@ -93,6 +93,9 @@ def test_seasonal_bounds_without_hidden_cells_are_the_seasonal_event_study():
     expected = study[[f"{t:%YM%m}" for t in bounds["t"]]]
     assert np.allclose(bounds["bound_low"], expected, atol=1e-9)
     assert np.allclose(bounds["bound_high"], expected, atol=1e-9)
+    ends = "y", "y", "t", "treated", MAR[0], MAR[11]
+    plain, ones = compare.event_interval(frame, *ends), frame.assign(w=1.0)
+    assert plain.equals(compare.event_interval(ones, *ends, "w"))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,7 @@ def test_seasonal_bounds_without_hidden_cells_are_the_seasonal_event_study():
         (lambda f: f.drop(columns="up"), "'up'"),
         (lambda f: f.assign(treated=f["treated"] * 2), "0 or 1"),
         (lambda f: f.assign(w=-f["w"]), "positive"),
+        (lambda f: f.assign(w=f["w"].where(f.index != 7, 0.0)), "positive"),
         (lambda f: f.drop(index=30), "2019M09"),
         (lambda f: f[f["t"] > MAR[0]], "every calendar month"),
     ],
@@ -112,6 +116,12 @@ def test_seasonal_bounds_refuse_what_would_be_silently_left_out(spoil, said):
     frame["low"], frame["up"] = frame["y"], frame["y"] + 0.1
     with pytest.raises(KokeiluError, match=said):
         compare.event_interval(spoil(frame), "low", "up", "t", "treated", MAR[0], MAR[11], "w")
+
+
+def test_a_column_of_ends_that_is_not_there_is_named():
+    frame = interval_frame(1).drop(columns="up")
+    with pytest.raises(KokeiluError, match="'up'"):
+        compare.did_interval(frame, "low", "up", "unit", "t", "treated", 2)
 
 
 def test_bounds_with_ends_the_wrong_way_round_name_the_cell():

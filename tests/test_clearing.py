@@ -87,6 +87,16 @@ def test_time_has_no_limit_where_nothing_need_have_been_cleared():
     assert c.months_until(0.5, (0.6, 0.6), (0.7, 0.7), (1, 1), "constant_plans") == (np.inf, np.inf)
 
 
+def test_an_area_below_the_target_may_never_halve_its_backlog_and_the_note_says_so():
+    seen = pd.DataFrame(
+        [("KK01", 0.1, 0.1, 0.04, 0.1, 1, 2)],
+        columns="area_id start_low start_high later_low later_high months_low months_high".split(),
+    )
+    table = c.clearing(seen)
+    assert (table["to_target_high"] == 0).all() and np.isinf(table["to_half_high"]).all()
+    assert np.isfinite(table["to_half_low"]).all() and table["note"].str.contains("no limit").all()
+
+
 def test_an_area_that_starts_at_the_target_needs_no_time():
     for model in c.MODELS:
         assert c.months_until(0.8, (0.7, 0.8), (0.75, 0.85), (1, 2), model) == (0, 0)

@@ -223,6 +223,13 @@ def test_a_month_changes_against_the_same_month_of_the_base_year():
     assert np.allclose(one.loc[MAR[0] : MAR[11], "change"], 0)
 
 
+def test_the_base_of_two_years_is_the_mean_of_the_two_months():
+    changed = compare.seasonal_change(monthly(11), "y", "unit", "t", MAR[0], MAR[23])
+    one = changed[changed["unit"] == 2].set_index("t")
+    expected = one.loc["2021-07-01", "y"] - one.loc[["2019-07-01", "2020-07-01"], "y"].mean()
+    assert one.loc["2021-07-01", "change"] == pytest.approx(expected, abs=1e-12)
+
+
 def test_plain_event_study_is_disturbed_by_a_season_of_its_own_and_the_seasonal_one_is_not():
     frame = monthly(12).assign(y=lambda f: f["treated"] * np.sin(f["t"].dt.month))
     seasonal = compare.seasonal_change(frame, "y", "unit", "t", MAR[0], MAR[11])

@@ -225,6 +225,12 @@ def test_weights_of_areas_and_the_shared_error_enter_the_interval_of_a_class():
     assert row["estimate"] - row["ci_low"] == pytest.approx(4.302653 * se, rel=1e-6)
 
 
+@pytest.mark.parametrize("found", [-1.0, np.nan, np.inf])
+def test_one_unusable_weight_among_good_ones_is_named(found):
+    with pytest.raises(KokeiluError, match="Weight of area B is missing or negative"):
+        exposure.per_exposure(PATH, CLOCK, [0, 1, 3], {"A": 1.0, "B": found, "C": 1.0})
+
+
 def test_one_area_alone_has_no_interval_and_an_empty_class_no_mean():
     alone, empty = (
         exposure.per_exposure(PATH, CLOCK, edges).iloc[1] for edges in ([0, 2, 3], [0, 3, 4])

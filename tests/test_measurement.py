@@ -130,6 +130,10 @@ def test_undoing_the_tilt_of_the_reports_restores_the_line():
         (lambda: measurement.corrected_line([1, 2, 3], [0.1, 0.2, 0.3], 80), "per cent"),
         (lambda: measurement.corrected_line([1, 2, 3], [0.2, 0.2, 0.2], 0.8), "equal"),
         (lambda: measurement.attenuation_bounds([1, 0, 1], [0.1, 0.2, 0.3]), "uncorrelated"),
+        (
+            lambda: measurement.attenuation_bounds([1, 2, 4], [0.1, 0.2, 0.3], r=(0.9, 0.5)),
+            "`r` is",
+        ),
         (lambda: measurement.extrapolate([0, 1], [1, 2]), "3 different"),
         (lambda: measurement.extrapolate(ZETA, [1, 2, 3, np.nan, 5]), "missing"),
         (lambda: measurement.extrapolate(ZETA, ZETA**3, "cubic"), "no extrapolant"),

@@ -136,6 +136,9 @@ def test_specifications_without_a_group_or_with_a_gap_are_named():
         uniform_band([np.nan], [[1.0]])
     with pytest.raises(KokeiluError, match="do not fit"):
         stepdown([1.0], pd.DataFrame({"a": [1], "b": [2]}))
+    for sizes, null in (([1.0, np.nan], [[1.0, 2.0]]), ([1.0, 2.0], [[1.0, np.nan]])):
+        with pytest.raises(KokeiluError, match="A statistic is missing"):
+            stepdown(sizes, pd.DataFrame(null, columns=["a", "b"]))
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,12 @@ def test_there_is_no_breakdown_when_zero_is_inside_at_once_or_never():
     assert np.isinf(honest_breakdown([0.1, 9.0], cov, 1, 1, "smoothness", largest=1.0))
 
 
+def test_a_breakdown_far_below_the_largest_bound_looked_at_is_found_all_the_same():
+    near = honest_breakdown([0.1, 0.9], 0.01 * np.eye(2), 1, 1, "smoothness", largest=1.0)
+    far = honest_breakdown([0.1, 0.9], 0.01 * np.eye(2), 1, 1, "smoothness", largest=1e4)
+    assert far == pytest.approx(near, rel=1e-4) and far < 1e4 / 2**7
+
+
 def test_interval_covers_as_often_as_it_says_when_violations_are_as_large_as_allowed():
     """After the start the violation steps as far as the largest step before: the worst case."""
     rng = np.random.default_rng(5)
@@ -277,6 +283,7 @@ def test_honest_is_offered_among_the_methods_of_inference():
         ({"betas": [np.nan] * 5}, "missing or infinite"),
         ({"cov": -np.eye(5)}, "negative eigenvalue"),
         ({"cov": np.triu(np.ones((5, 5)))}, "not symmetric"),
+        ({"cov": 1e-12 * np.triu(np.ones((5, 5)))}, "not symmetric"),
     ],
 )
 def test_input_that_is_no_event_study_is_refused(options, said):

@@ -350,7 +350,6 @@ class FeasibleSet:
             parts.append(np.array([s[1][: len(self.areas)] for s in solved if s is not None]))
         spread = rng.choice([0.05, 0.3, 1.0], size=n)
         shares = rng.gamma(np.repeat(spread[:, None], corners, axis=1)) + 1e-300
-        shares /= shares.sum(axis=1, keepdims=True)
         which = rng.integers(len(parts), size=n)
         points = np.empty((n, len(self.areas)))
         for number, part in enumerate(parts):

@@ -4,7 +4,6 @@ Panels of `simulate` with a known effect, every estimator and every inference on
 Each draw has its own seed, so tables do not depend on how many processes made them.
 """
 
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import adjusted, donors, inference, simulate, synthetic
+from kokeilu_analysis.workers import side_by_side
 
 LEVEL = 0.95
 RESAMPLES = 999  # signs or assignments within one draw
@@ -59,7 +59,7 @@ def over_draws(work, draws, workers=None):
         raise KokeiluError(f"{draws} draws; give at least 1.")
     if workers == 1:
         return [work(k) for k in range(draws)]
-    with ProcessPoolExecutor(workers) as pool:
+    with side_by_side(workers, "fork") as pool:
         return list(pool.map(work, range(draws), chunksize=max(1, min(20, draws // 8))))
 
 

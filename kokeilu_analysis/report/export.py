@@ -5,6 +5,7 @@ from pathlib import Path
 from kokeilu_analysis import made, paths, results, store
 from kokeilu_analysis.report import disclosure, numbers
 from kokeilu_analysis.report.figures import draw, image, register, slide
+from kokeilu_analysis.workers import side_by_side
 
 MADE = "made.json"  # what the files of a folder were made from, and their checksums
 
@@ -39,11 +40,8 @@ def figures(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
 
 
 def _drawn(folder, tables, workers):
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     todo = [(i, lang, folder, tables) for i in register() for lang in numbers.LANGUAGES]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with side_by_side(workers) as pool:
         done = list(pool.map(_export_one, *zip(*todo, strict=True)))
     written = [path for files in done for path in files]
     for old in set(folder.glob("F[0-9]*")) - set(written):

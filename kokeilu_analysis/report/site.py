@@ -17,6 +17,7 @@ from kokeilu_analysis.report import (
     notebook_pages,
     numbers,
 )
+from kokeilu_analysis.workers import side_by_side
 
 TEMPLATES = notebook_pages.TEMPLATES
 LANGUAGES = (("fi", "suomi"), ("sv", "svenska"), ("en", "English"))
@@ -99,10 +100,7 @@ def render(
 
 def _content(found, origin, tables, pictures):
     """Return the figures by language and the notebooks, made side by side."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with side_by_side(1) as pool:
         converting = pool.submit(notebook_pages.convert_all, found)
         shown = {
             lang: [_figure(i, lang, origin, tables, pictures) for i in figures.register()]
