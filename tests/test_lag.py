@@ -304,7 +304,7 @@ def test_either_or_statements_are_searched_exactly():
     low[1], low[4] = 0.5, 0.5
     assert ends(found) == pytest.approx(ends(intercept_bounds(D, low, high)), abs=1e-8)
     wide = dict(lower=np.zeros(6), upper=np.ones(6))  # the closer of two limits counts, either way
-    assert ends(intercept_bounds(effects, **wide, constraints=feasible)) == ends(found)
+    assert (ends(intercept_bounds(effects, **wide, constraints=feasible)) == ends(found)).all()
     loose = EVIDENCE.assign(count_high=4)  # then either B or E may lie below
     found = intercept_bounds(effects, constraints=FeasibleSet.from_evidence(loose, list("ABCDEF")))
     one, two = low.copy(), low.copy()
