@@ -1,7 +1,7 @@
 """Times of the starting-lag sets: run `.venv/bin/python bench/lag.py` from the project's root.
 
-Real evidence and area effects; seconds of processor time, which depend on the machine. The last
-column is the ratio to the first row of the same run.
+Real evidence and area effects, but for the row that says simulated; seconds of processor time,
+which depend on the machine. The last column is the ratio to the first row of the same run.
 """
 
 import time
@@ -37,6 +37,9 @@ def main():
         "four ends, repliers unknown": lambda: lag.intercept_bounds(
             effects, weights=people, constraints=sets["unknown"]
         ),
+        "four ends, 309 simulated units": lambda: lag.intercept_bounds(
+            *_units(309), mean=(0.45, 0.55)
+        ),
         "frontier on 200 x 200": lambda: lag.frontier_bounds(
             effects,
             None,
@@ -65,6 +68,15 @@ def main():
         rows.append((name, time.process_time() - began))
     table = pd.DataFrame(rows, columns=["task", "seconds"])
     print(table.assign(ratio=table["seconds"] / table["seconds"].iloc[0]).round(2).to_string())
+
+
+def _units(size):
+    """Simulated effects and narrow ranges, whose steepest lines need the search over vertices."""
+    rng = np.random.default_rng(0)
+    backlog = rng.uniform(0.1, 0.9, size)
+    below, above = rng.uniform(0, 0.08, (2, size))
+    effects = 0.3 - 0.5 * backlog + rng.normal(0, 0.3, size)
+    return effects, np.clip(backlog - below, 0, 1), np.clip(backlog + above, 0, 1)
 
 
 def _mean(areas):
