@@ -139,7 +139,7 @@ def test_a_second_run_in_the_same_folder_says_so_and_waits_for_the_first(tmp_pat
     """A child holds the turn until its input is closed; the second run starts only after it."""
     code = (
         "import sys; from kokeilu_analysis import store\n"
-        "with store.turn(sys.argv[1], print):\n"
+        "with store.turn(sys.argv[1], lambda said: print(said, flush=True)):\n"
         "    print('mine', flush=True); sys.stdin.read(); print('done', flush=True)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there" / ".turn")]
