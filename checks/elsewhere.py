@@ -136,7 +136,9 @@ def main():
             for where, code in zip(places, codes, strict=True):
                 if code:
                     log = (where.parent / "home/log").read_text(encoding="utf-8")
-                    said.append(f"stopped: {log.splitlines()[-1] if log else code}")
+                    lines = log.splitlines()
+                    why = [line for line in lines if "error" in line.lower()][:3] or lines[-1:]
+                    said.append(f"stopped ({code}): {' / '.join(why)}")
                     continue
                 found = digests(where)
                 count = len(found)
