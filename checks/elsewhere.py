@@ -49,7 +49,14 @@ def copy(where):
 def resolve_oldest(where):
     """Replace the lock by the oldest direct dependencies."""
     command = ["uv", "pip", "compile", "--resolution", "lowest-direct", "--group", "dev"]
-    command += ["--generate-hashes", "--no-header", "pyproject.toml", "-o", "requirements.lock"]
+    command += [
+        "--universal",
+        "--generate-hashes",
+        "--no-header",
+        "pyproject.toml",
+        "-o",
+        "requirements.lock",
+    ]
     (where / "requirements.lock").unlink()
     subprocess.run(command, cwd=where, check=True, stdout=subprocess.DEVNULL)
 
