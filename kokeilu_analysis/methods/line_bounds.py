@@ -21,7 +21,7 @@ from itertools import count
 
 import numpy as np
 
-from kokeilu_analysis.methods.line_choices import TARGET, WHOLE, completed, over_choices
+from kokeilu_analysis.methods.line_choices import TARGET, over_choices
 from kokeilu_analysis.methods.line_region import (
     NEGLIGIBLE,
     Cone,
@@ -213,17 +213,7 @@ def _largest_at_vertex(cone, gain, norm, p, span, means, beat):
     box_only = cone.region.is_box()
     if box_only and size <= FEW:
         return _best_corner(cone, gain, norm)
-    choices = np.isin(cone.free, cone.region.whole)
-    if choices.any():
-        chosen = completed(cone.region, cone.point(p))
-        if chosen is None:
-            return None
-        side = np.sign(gain @ cone.slope)
-        p = cone.lift(chosen.extreme(side * cone.weights * cone.centred)[1], 1.0)
-        p /= norm @ p
-        value = gain @ p / (p @ cone.variance @ p)
-    else:
-        p, value = _climb(cone, gain, norm, p)
+    p, value = _climb(cone, gain, norm, p)
     floor = least_variance(cone, norm)
     if floor <= NEGLIGIBLE:  # at a corner where all b coincide, which is no rival
         floor = p @ cone.variance @ p
@@ -234,18 +224,14 @@ def _largest_at_vertex(cone, gain, norm, p, span, means, beat):
     heap = [(-np.inf, next(order), root, None)]
     while heap and (not nodes or -heap[0][0] > TARGET * floor) and nodes < cone.region.most_nodes:
         _, _, node, split = heapq.heappop(heap)
-        for child in [node] if split is None else _children(node, split, box_only | choices):
+        for child in [node] if split is None else _children(node, split, box_only):
             nodes += 1
             solved = _relaxation(cone, gain, norm, value, child, pivot_is_z, means)
             if solved is None:
                 continue
             bound, candidate, next_split = solved
-            shares = candidate[:-1] / candidate[-1]
-            unsure = np.where(choices, np.minimum(shares, 1 - shares), 0.0)
-            if unsure.max(initial=0.0) > WHOLE:
-                next_split = int(np.argmax(unsure)), 0.5
-            elif gain @ candidate / (candidate @ cone.variance @ candidate) > value:
-                p, value = _climb(cone, gain, norm, candidate, choices)
+            if gain @ candidate / (candidate @ cone.variance @ candidate) > value:
+                p, value = _climb(cone, gain, norm, candidate)
             if bound > TARGET * floor:
                 heapq.heappush(heap, (-bound, next(order), child, next_split))
     if p is None:
@@ -270,7 +256,7 @@ def _best_corner(cone, gain, norm):
 def _children(node, split, ends_suffice):
     """Split a node at a coordinate (index, x) or at the middle of the pivot (None).
 
-    Where `ends_suffice` for the coordinate, no value between its ends needs a look.
+    Where `ends_suffice`, as they do in a box, no value between its ends needs a look.
     """
     low, high, first, last = node
     index, x = split
@@ -278,7 +264,7 @@ def _children(node, split, ends_suffice):
         middle = (first + last) / 2
         return [(low, high, first, middle), (low, high, middle, last)]
     below, above = high.copy(), low.copy()
-    below[index], above[index] = (low[index], high[index]) if ends_suffice[index] else (x, x)
+    below[index], above[index] = (low[index], high[index]) if ends_suffice else (x, x)
     return [(low, below, first, last), (above, high, first, last)]
 
 
@@ -356,17 +342,10 @@ def _relaxation(cone, gain, norm, value, node, pivot_is_z, means):
     return bound, p, (None, None) if from_pivot else (widest, p[widest] / p[-1])
 
 
-def _climb(cone, gain, norm, p, choices=None):
-    """Move from p to better and better vertices, each the best for the gradient at the last.
-
-    Columns marked in `choices` stay as they are in p.
-    """
+def _climb(cone, gain, norm, p):
+    """Move from p to better and better vertices, each the best for the gradient at the last."""
     equal, limits = cone.equalities(norm)
     rows, bounds = cone.rows, np.array([(0, None)] * len(p))
-    if choices is not None and choices.any():
-        held = np.eye(len(p))[:-1][choices]
-        held[:, -1] = -np.round(p[:-1][choices] / p[-1])
-        equal, limits = np.vstack([equal, held]), np.append(limits, np.zeros(len(held)))
     value = gain @ p / (p @ cone.variance @ p)
     while True:
         gradient = gain - 2 * value * (cone.variance @ p)
