@@ -9,6 +9,8 @@ import pytest
 from test_lag import ends, instance
 
 from kokeilu_analysis.methods.lag import ENDS, intercept_bounds
+from kokeilu_analysis.methods.line_losses import least_loss
+from kokeilu_analysis.methods.line_region import Region
 
 scip = pytest.importorskip("pyscipopt", reason="SCIP is the independent solver")
 
@@ -85,3 +87,73 @@ def test_sharp_bounds_are_the_global_optimum_that_scip_proves(seed):
     near = 1e-5 * max(1, abs(mine))  # SCIP holds its equations to 1e-9, the slope divides by them
     assert sign * (attained - mine) <= near, "SCIP found a feasible vector beyond the bound"
     assert sign * (proved - mine) >= -near, "SCIP proved that the bound cannot be attained"
+
+
+def few_below(seed):
+    """Ranges, an average and "at most so many below one half"; nearly always every line loses."""
+    rng = np.random.default_rng(seed)
+    n, k = 7, 1 + seed % 2
+    low, high = np.full(n, 0.1), rng.uniform(0.75, 0.95, n)
+    low[:3] = rng.uniform(0.6, 0.7, 3)
+    low[3] = high[3] = 0.1
+    w = rng.uniform(0.2, 3, n)
+    at, sign = (0.0, 1) if seed % 2 else (1.0, -1)
+    d = sign * (np.where(np.arange(n) < 3, 1.5, -0.5) + rng.normal(0, 0.1, n))
+    eye, none = np.eye(n)[4:], np.zeros(n)
+    rows = [np.column_stack([-eye, -0.4 * eye[:, 4:]]), [*none, *np.ones(3)]]  # x + 0.4 z >= 0.5
+    mean = np.append(np.full(n, 1 / n), np.zeros(3))
+    share = np.append(w / w.sum(), np.zeros(3))
+    region = Region(
+        np.append(low, np.zeros(3)),
+        np.append(high, np.ones(3)),
+        np.vstack([*rows, mean, -mean]),
+        np.array([*np.full(3, -0.5), k, 0.54, -0.46]),
+        whole=np.arange(n, n + 3),
+    )
+    centred = np.append(d - w @ d / w.sum(), np.zeros(3))
+    return region, share, centred / np.abs(centred).max(), at
+
+
+def proved_over(region, w, centred, at):
+    """Bound that SCIP proves for the fitted value at `at`, less the mean effect, over a region."""
+    model = scip.Model()
+    model.hideOutput()
+    for name, value in {"numerics/feastol": 1e-9, "limits/gap": 1e-7, "limits/time": 60}.items():
+        model.setParam(name, value)
+    kinds = np.where(np.isin(np.arange(len(w)), region.whole), "B", "C")
+    ends = zip(region.lower, region.upper, kinds, strict=True)
+    b = [model.addVar(lb=float(low), ub=float(high), vtype=kind) for low, high, kind in ends]
+
+    def total(row):
+        return scip.quicksum(float(row[i]) * b[i] for i in np.flatnonzero(row))
+
+    for row, limit in zip(region.rows, region.limits, strict=True):
+        model.addCons(total(row) <= float(limit))
+    for row, limit in zip(region.equal_rows, region.equal_limits, strict=True):
+        model.addCons(total(row) == float(limit))
+    mean, variance = model.addVar(lb=0, ub=1), model.addVar(lb=1e-4, ub=1)
+    value = model.addVar(lb=-100, ub=100)
+    model.addCons(mean == total(w))
+    squares = scip.quicksum(float(w[i]) * b[i] * b[i] for i in np.flatnonzero(w))
+    model.addCons(variance == squares - mean * mean)
+    model.addCons(value * variance == total(w * centred) * (at - mean))
+    model.setObjective(value, "maximize")
+    model.optimize()
+    assert model.getStatus() in ("optimal", "gaplimit")
+    return model.getDualbound()
+
+
+@pytest.mark.parametrize("seed", range(33))
+def test_a_loss_with_choices_is_no_further_from_scips_optimum_than_the_tolerance(seed):
+    problem, tolerance = few_below(seed), 5e-3
+    region, w, centred, at = problem
+    proved, found = proved_over(*problem), least_loss(*problem, tolerance)
+    assert (found is None) == (proved >= 0)  # then a line might gain, and other ways are open
+    if found is None:
+        return
+    value, b, gap = found
+    deviation = b - w @ b
+    attained = (at - w @ b) * (w @ (centred * b)) / (w @ deviation**2)
+    assert value == pytest.approx(attained, abs=1e-9) and gap <= tolerance
+    assert np.all(region.rows @ b <= region.limits + 1e-8)
+    assert value - 1e-6 <= proved <= value + gap + 1e-6

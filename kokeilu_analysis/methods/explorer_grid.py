@@ -19,7 +19,6 @@ BASELINE = ("baseline", "covid_year")
 REFERENCE = (0.0, 0.125)  # backlog at which the effect is wanted: none; the smallest reported
 CONTROL = (0.0, 0.125, 0.25, 0.375)  # controls' own: none to three quarters of the average of 50 %
 RHO = (0.0, 0.5, 1.0)
-NODES = 10  # of a search over vertices: few sets need one, and those would need hours
 TOLERANCE = 0.005  # percentage points: half of what the second printed decimal can show
 
 
@@ -133,8 +132,8 @@ def feasible(evidence, areas, few, average, customers=None, groups=None, kept=()
 def grid(effects, plain, evidence, customers, groups=None, kept=(), at=None, tolerance=TOLERANCE):
     """Solve every combination of assumptions.
 
-    Where the search for a bound ends early (`NODES`), the bound is valid but need not be sharp; it
-    is then the tightest of the bounds of this set and of the wider ones that hold it.
+    A bound is the tightest of those of this set and of the wider ones that hold it, so that within
+    the tolerance, too, a narrower reading never widens it.
 
     Parameters
     ----------
@@ -178,7 +177,7 @@ def grid(effects, plain, evidence, customers, groups=None, kept=(), at=None, tol
                 if allowed is not None:
                     limits = (d["weight"], None, allowed, tolerance)
                     solved[few, average, key] = lag.frontier_bounds(
-                        d["estimate"], None, None, [1.0], at, *limits, most_nodes=NODES
+                        d["estimate"], None, None, [1.0], at, *limits
                     )
                 for number, level in enumerate(at):
                     row = own | dict(zip(("baseline", "weights"), key, strict=True))

@@ -9,8 +9,6 @@ This module is the door: the line itself is in `lag_line`, the value of replies 
 sampling uncertainty in `lag_sampling`, time in `exposure`.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
@@ -52,6 +50,8 @@ __all__ = [
     "replies_until_sign",
     "set_interval",
 ]
+
+SEARCHED = 0.1  # share of a tolerance that one search may leave; the chords may use up the rest
 
 
 def frontier(effects, backlog, rho, control_backlog, weights=None):
@@ -113,7 +113,6 @@ def frontier_bounds(
     constraints=None,
     tolerance=1e-5,
     minimum_areas=5,
-    most_nodes=None,
 ):
     """Bound `frontier`'s adjusted effect at every pair when the backlogs are known as a set.
 
@@ -129,9 +128,6 @@ def frontier_bounds(
         As in `frontier`.
     tolerance : float
         In the effects' unit.
-    most_nodes : int, optional
-        Of one search over vertices; a search that ends there leaves a bound that is valid but may
-        lie outside the sharp one. By default that of `line_region.Region`.
 
     Returns
     -------
@@ -152,21 +148,22 @@ def frontier_bounds(
     d = checked_effects(effects, minimum_areas)
     w = checked_weights(weights, d)
     region = evidence_region(d, lower, upper, w, mean, constraints)
-    if most_nodes is not None:
-        region = replace(region, most_nodes=most_nodes)
     table = pd.DataFrame({"rho": rho, "control_backlog": control})
-    scale, gaps = np.abs(d).max(), [0.0]
+    near = SEARCHED * tolerance
+    proven, gaps = max(1e-9 * np.abs(d).max(), near), [0.0]
     for name, column in (("intercept_low", "bound_low"), ("intercept_high", "bound_high")):
 
         def exact(r, name=name):
-            ends, witness, gap = solved(d, w, region, r, [name])
+            ends, witness, gap = solved(d, w, region, r, [name], near)
             if np.isinf(ends[name]):
                 raise KokeiluError("The evidence allows all areas the same backlog: no bounds.")
             outer = ends[name] + (gap if name.endswith("high") else -gap)
-            gaps.append(gap if gap > 1e-9 * scale else 0.0)
+            gaps.append(gap if gap > proven else 0.0)
             return outer, line(d.to_numpy(), witness[name], w)[1]
 
-        places, values = _chords(exact, float(product.min()), float(product.max()), tolerance)
+        places, values = _chords(
+            exact, float(product.min()), float(product.max()), tolerance - near
+        )
         table[column] = np.interp(product, places, values)
     return table.assign(unproven=max(gaps))
 

@@ -36,7 +36,7 @@ class LineBounds:
         attain the end, in the shape of the effects; None where an end is infinite.
     gap : float
         Proof of optimality: no feasible backlogs go beyond an end by more than this. Below 1e-9
-        of the effects' size unless a search over either-or statements grew too long and stopped.
+        of the effects' size unless a tolerance was given or a search grew too long and stopped.
     at : float
         The reference backlog.
     note : str
@@ -61,6 +61,7 @@ def intercept_bounds(
     at=0.0,
     minimum_areas=5,
     names=ENDS,
+    tolerance=0.0,
 ):
     """Bound the least-squares line of effects on backlogs over all backlogs the evidence allows.
 
@@ -87,6 +88,9 @@ def intercept_bounds(
         Fewer areas are refused.
     names : sequence of str
         Which of `ENDS` to solve; the others are NaN. One end costs a quarter of four.
+    tolerance : float
+        In the effects' unit. Where 0/1 choices make an end of the fitted effect hard, it need only
+        be this near to the sharp one (`line_losses`): seconds instead of hours.
 
     Returns
     -------
@@ -119,13 +123,13 @@ def intercept_bounds(
     unknown = [name for name in names if name not in ENDS]
     if unknown:
         raise KokeiluError(f"There is no end {unknown[0]!r}; known: {', '.join(ENDS)}.")
-    found, witness, gap = solved(d, w, region, at, names)
+    found, witness, gap = solved(d, w, region, at, names, tolerance)
     ends = dict.fromkeys(ENDS, np.nan) | found
     known = region.lower[: len(d)][w > 0], region.upper[: len(d)][w > 0]
     if known[0].min() == known[1].max():
         ends |= {name: np.inf if name.endswith("high") else -np.inf for name in names}
     note = ""
-    if gap > 1e-6 * np.abs(d).max():
+    if gap > max(1e-6 * np.abs(d).max(), tolerance):
         note = f"The search ended early: an end may lie up to {gap:.2g} further out."
     for name in names:
         if np.isinf(ends[name]):
@@ -143,7 +147,7 @@ def intercept_bounds(
     )
 
 
-def solved(d, w, region, at, names):
+def solved(d, w, region, at, names, tolerance=0.0):
     """Return ends, witnesses (arrays) and the largest gap for some of `ENDS`."""
     size = len(d)
     share, centred = np.zeros(len(region.lower)), np.zeros(len(region.lower))
@@ -161,7 +165,8 @@ def solved(d, w, region, at, names):
         if name.startswith("slope"):
             start, found = 0.0, slope_extreme(region, share, sign * centred)
         else:
-            start, found = average, fitted_extreme(region, share, sign * centred, at)
+            near = tolerance / scale if scale else 0.0
+            start, found = average, fitted_extreme(region, share, sign * centred, at, near)
         ends[name] = start + sign * float(scale * found.value) if scale else start
         witness[name] = found.point[:size]
         gap = max(gap, float(scale * found.gap))

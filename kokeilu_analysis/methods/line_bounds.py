@@ -22,6 +22,7 @@ from itertools import count
 import numpy as np
 
 from kokeilu_analysis.methods.line_choices import TARGET, over_choices
+from kokeilu_analysis.methods.line_losses import least_loss
 from kokeilu_analysis.methods.line_region import (
     NEGLIGIBLE,
     Cone,
@@ -74,8 +75,11 @@ def slope_extreme(region, weights, centred):
     )
 
 
-def fitted_extreme(region, weights, centred, at):
+def fitted_extreme(region, weights, centred, at, tolerance=0.0):
     """Return the largest fitted value at backlog `at`, less the mean effect; see `slope_extreme`.
+
+    With a `tolerance` above 0, in units of `centred`, a loss over 0/1 columns is found to within
+    that only (`line_losses`).
 
     Examples
     --------
@@ -85,6 +89,9 @@ def fitted_extreme(region, weights, centred, at):
     >>> round(float(found.value), 6)
     -0.460526
     """
+    loss = least_loss(region.settled(), weights, centred, at, tolerance)
+    if loss is not None:
+        return Extreme(*loss)
     common = region.common_values(weights > 0)
     return over_choices(
         region, weights, lambda part, beat: _fitted(part, weights, centred, at, common, beat)
