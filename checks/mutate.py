@@ -37,7 +37,7 @@ TARGET = 0.85
 GROUPS = {
     "backlog": "backlog clearing conflicts constraints order program replies statements",
     "lag": "exposure lag lag_input lag_line lag_replies lag_routes lag_sampling line_bounds"
-    " line_choices line_inequalities line_region line_steep measurement restrictions",
+    " line_choices line_inequalities line_losses line_region line_steep measurement restrictions",
     "compare": "adjusted compare donors fixed_effects frames synthetic",
     "inference": "bootstrap clusters inference intervals multiple permutation sensitivity",
     "disclosure": "complementary linked_cells suppression disclosure",

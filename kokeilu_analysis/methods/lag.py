@@ -150,7 +150,7 @@ def frontier_bounds(
     region = evidence_region(d, lower, upper, w, mean, constraints)
     table = pd.DataFrame({"rho": rho, "control_backlog": control})
     near = SEARCHED * tolerance
-    proven, gaps = max(1e-9 * np.abs(d).max(), near), [0.0]
+    proven, gaps = 1e-9 * np.abs(d).max() + near, [0.0]
     for name, column in (("intercept_low", "bound_low"), ("intercept_high", "bound_high")):
 
         def exact(r, name=name):

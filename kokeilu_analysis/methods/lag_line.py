@@ -129,7 +129,7 @@ def intercept_bounds(
     if known[0].min() == known[1].max():
         ends |= {name: np.inf if name.endswith("high") else -np.inf for name in names}
     note = ""
-    if gap > max(1e-6 * np.abs(d).max(), tolerance):
+    if gap > 1e-6 * np.abs(d).max() + tolerance:
         note = f"The search ended early: an end may lie up to {gap:.2g} further out."
     for name in names:
         if np.isinf(ends[name]):
