@@ -85,7 +85,7 @@ GROUPS = {
     "suppression": (
         "methods",
         "small cells hidden, and the attack on it",
-        "methods.suppression methods.complementary methods.linked_*",
+        "methods.suppression methods.complementary methods.crowded methods.linked_*",
     ),
     "frames": (
         "methods",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import linked_cells
+from kokeilu_analysis.methods import crowded, linked_cells
 
 DEPTHS = (3, 6, 10**6)  # how far from a cell, in links, others are looked for to hide with it
 ROUNDS = 60
@@ -92,6 +92,7 @@ class Hiding:
 
     def close(self):
         """Add cells until no hidden cell and no small difference is known too well."""
+        crowded.hide(self, COARSE)
         pending = everyone = self.hidden | self.difference
         for _ in range(ROUNDS):
             before = self.hidden.copy()

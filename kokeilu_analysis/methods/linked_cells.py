@@ -206,13 +206,11 @@ def ranges(links, lower, upper, enough=None, seen=None):
     """
     lower, upper = np.array(lower, dtype=float), np.array(upper, dtype=float)
     free = upper - lower > TOLERANCE
-    touching = np.asarray(np.abs(links.matrix) @ free.astype(float)).ravel() > 0
+    touching = holding(links, free)
     if broken(links.where(~touching), lower, upper).any():
         raise KokeiluError("The published cells contradict each other: a total is not its parts.")
-    links = links.where(touching)
-    fixed = links.matrix @ np.where(free, 0.0, lower)
-    part = Links(links.matrix[:, free].tocsr(), links.low - fixed, links.high - fixed)
-    low, high = _tightened(part, lower[free], upper[free])
+    part = among(links.where(touching), free, lower)
+    low, high = tightened(part, lower[free], upper[free])
     if (low > high + TOLERANCE).any():
         raise KokeiluError("The published cells contradict each other: no values fit all links.")
     high = np.maximum(low, high)
@@ -234,30 +232,78 @@ def _reach(matrix, lower, upper):
     return plus @ lower + minus @ upper, plus @ upper + minus @ lower
 
 
-def _tightened(links, lower, upper):
-    """Send the ends of the intervals along the links until nothing moves."""
-    entries = links.matrix.tocoo()
-    order = np.argsort(entries.col, kind="stable")
-    row, col, sign = entries.row[order], entries.col[order], entries.data[order]
-    if not len(row):
+def holding(links, some):
+    """Tell which links hold one of some cells (array of bool)."""
+    return np.asarray(np.abs(links.matrix) @ some.astype(float)).ravel() > 0
+
+
+def among(links, free, value):
+    """Return the links between the free cells alone: the others are fixed on their values."""
+    fixed = links.matrix @ np.where(free, 0.0, value)
+    return Links(links.matrix[:, free].tocsr(), links.low - fixed, links.high - fixed)
+
+
+def tightened(links, lower, upper, sweeps=SWEEPS):
+    """Send the ends of the intervals along the links until nothing moves, or so many times.
+
+    Each link takes from every cell what the intervals of its other cells rule out. The cell's
+    exact range lies within the result, and is the result where the links form no cycle.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"unit": ["091", "049", "KK"]})
+    >>> links = build(cells, {"unit": [("KK", ["091", "049"])]}, {})
+    >>> low, high = tightened(links, np.array([1.0, 1, 6]), np.array([10.0, 10, 6]))
+    >>> low.tolist(), high.tolist()
+    ([1.0, 1.0, 6.0], [5.0, 5.0, 6.0])
+    """
+    sent = Sent(links)
+    if not len(sent.row):
         return lower, upper
-    starts = np.flatnonzero(np.r_[True, np.diff(col) > 0])
-    touched, rows = col[starts], len(links.low)
     lower, upper = lower.copy(), upper.copy()
-    for _ in range(SWEEPS):
-        down = np.where(sign > 0, lower[col], -upper[col])  # the term sign · x, its least value
-        up = np.where(sign > 0, upper[col], -lower[col])
-        least, most = (np.bincount(row, weights=w, minlength=rows) for w in (down, up))
-        top = links.high[row] - (least[row] - down)
-        bottom = links.low[row] - (most[row] - up)
-        high = np.minimum.reduceat(np.where(sign > 0, top, -bottom), starts)
-        low = np.maximum.reduceat(np.where(sign > 0, bottom, -top), starts)
-        moved = (high < upper[touched] - TOLERANCE) | (low > lower[touched] + TOLERANCE)
-        upper[touched] = np.minimum(upper[touched], high)
-        lower[touched] = np.maximum(lower[touched], low)
+    for _ in range(sweeps):
+        low, high = (
+            end.reduceat(ends, sent.starts)
+            for end, ends in zip((np.maximum, np.minimum), sent.ends(lower, upper), strict=True)
+        )
+        at = sent.cells
+        moved = (high < upper[at] - TOLERANCE) | (low > lower[at] + TOLERANCE)
+        upper[at], lower[at] = np.minimum(upper[at], high), np.maximum(lower[at], low)
         if not moved.any() or (lower > upper + TOLERANCE).any():
             break
     return lower, upper
+
+
+class Sent:
+    """What each link says of each of its cells when the intervals of the others are given.
+
+    Attributes
+    ----------
+    row, cell, sign : array
+        The entries of the links' matrix, one cell's after the other's.
+    cells, starts : array
+        The cells that stand in links, and where the entries of each begin.
+    """
+
+    def __init__(self, links):
+        matrix = links.matrix.tocsc()
+        self.links, self.row, self.sign = links, matrix.indices, matrix.data
+        lengths = np.diff(matrix.indptr)
+        self.cells = np.flatnonzero(lengths)
+        self.cell, self.starts = (
+            np.repeat(self.cells, lengths[self.cells]),
+            matrix.indptr[self.cells],
+        )
+
+    def ends(self, lower, upper):
+        """Return the least and greatest value that each entry's link leaves its cell."""
+        row, plus, rows = self.row, self.sign > 0, len(self.links.low)
+        low, high = lower[self.cell], upper[self.cell]
+        down, up = np.where(plus, low, -high), np.where(plus, high, -low)  # of the term sign · x
+        least, most = (np.bincount(row, weights=w, minlength=rows) for w in (down, up))
+        top = self.links.high[row] - (least[row] - down)
+        bottom = self.links.low[row] - (most[row] - up)
+        return np.where(plus, bottom, -top), np.where(plus, top, -bottom)
 
 
 def _cycles(links, lower, upper):
@@ -279,8 +325,15 @@ def _cycles(links, lower, upper):
     count = label.max() + 1
     nodes = np.bincount(label, minlength=count)
     edges = np.bincount(of_row, weights=np.diff(inner.indptr), minlength=count)
+    order = [np.argsort(of, kind="stable") for of in (of_row, of_col)]
+    ends = [np.cumsum(np.bincount(of, minlength=count)) for of in (of_row, of_col)]
+    first = [np.r_[0, end[:-1]] for end in ends]
     for part in np.flatnonzero(edges > nodes - 1):  # a tree has one edge fewer than nodes
-        yield rows[of_row == part], cols[of_col == part]
+        of_rows, of_cols = (
+            where[start[part] : end[part]]
+            for where, start, end in zip(order, first, ends, strict=True)
+        )
+        yield rows[of_rows], cols[of_cols]
 
 
 def _batches(parts, size):
@@ -310,11 +363,22 @@ class _Search:
 
     def close(self):
         """Work out every end that matters."""
-        parts = list(_cycles(self.links, self.low, self.high))
-        for some in _batches(parts, TOGETHER):
-            self._directions(*(np.concatenate(which) for which in zip(*some, strict=True)))
+        parts = every = list(_cycles(self.links, self.low, self.high))
+        before, random = np.inf, np.random.default_rng(0)
+        while parts:
+            parts = [part for part in parts if self._open(part[1]).any()]
+            left = sum(self._open(members).sum() for _, members in parts)
+            if left <= FEW or left > 0.7 * before:
+                break
+            before = left
+            for some in _batches(parts, TOGETHER):
+                self._both_ways(*(np.concatenate(of) for of in zip(*some, strict=True)), random)
         for rows, members in parts:
             self._one_by_one(rows, members)
+        if every:
+            members = np.concatenate([members for _, members in every])
+            known = members[np.isfinite(self.least[members])]
+            self.low[known], self.high[known] = self.least[known], self.most[known]
 
     def _open(self, members):
         """Tell of which cells either end still matters."""
@@ -326,15 +390,13 @@ class _Search:
         width[seen] = last - first
         return ends & (width < self.enough[members])
 
-    def _directions(self, rows, members):
-        """Look from both sides in random directions, while that closes most of what is open."""
-        random, before = np.random.default_rng(0), np.inf
+    def _both_ways(self, rows, members, random):
+        """Look from both sides in a random direction of all cells that are open."""
         program, column = self._program(rows, members)
-        while len(left := np.flatnonzero(self._open(members))) > FEW and len(left) < 0.7 * before:
-            before = len(left)
-            direction = random.choice([-1.0, 1.0], len(left))
-            for sign in (1.0, -1.0):
-                self._ask(program, column[left], sign * direction, members)
+        left = np.flatnonzero(self._open(members))
+        direction = random.choice([-1.0, 1.0], len(left))
+        for sign in (1.0, -1.0):
+            self._ask(program, column[left], sign * direction, members)
 
     def _one_by_one(self, rows, members):
         """Solve for each end that still matters."""
@@ -350,8 +412,6 @@ class _Search:
                 if program is None:
                     program, column = self._program(rows, members)
                 at[members[j]] = sign * self._ask(program, [column[j]], [sign], members)
-        known = members[np.isfinite(self.least[members])]
-        self.low[known], self.high[known] = self.least[known], self.most[known]
 
     def _program(self, rows, members):
         program, links = Program(), self.links.where(rows)
