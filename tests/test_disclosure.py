@@ -14,6 +14,7 @@ from kokeilu_analysis import notebooks, paths, release, results, run
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import linked_cells, suppression
 from kokeilu_analysis.report import disclosure, export
+from kokeilu_analysis.sources import register_rules
 
 TWO_WAY = ("unit", "measure")
 ROW = ("unit",)
@@ -371,6 +372,77 @@ def test_days_of_persons_whose_number_is_hidden_are_hidden_altogether(room):
     write(leaky.assign(status=leaky["status"].mask(at, "observed")))
     with pytest.raises(disclosure.DisclosureError, match="days of hidden persons"):
         release.settle()
+
+
+def of_days(room, persons, part, each):
+    """A panel of first plans and their days; `part` of the persons are of the target group."""
+    places = sorted(room["municipality"].unique())[: len(persons)]
+    columns = {
+        "first_plans": persons,
+        "target_first_plans": part,
+        "first_plan_days": [p * d for p, d in zip(persons, each, strict=True)],
+        "target_first_plan_days": [p * d for p, d in zip(part, each, strict=True)],
+    }
+    rows = [
+        (place, measure, float(value))
+        for measure, values in columns.items()
+        for place, value in zip(places, values, strict=True)
+    ]
+    cells = pd.DataFrame(rows, columns=["municipality", "measure", "value"])
+    one = room.iloc[[0]].drop(columns=["municipality", "measure", "value"])
+    return cells.merge(one, how="cross").assign(lower=cells["value"], upper=cells["value"])
+
+
+def test_days_that_one_person_might_dominate_are_hidden_where_the_owner_says_so(room):
+    longest = register_rules.LONGEST_DAYS
+    safe = int(np.ceil(longest / 0.8 / 100))  # days of each of a hundred persons
+    panel = of_days(room, [100, 100, 0, 100], [50, 50, 0, 0], [2 * safe, safe, 0, safe - 1])
+    rows = panel["measure"].isin(["first_plan_days", "target_first_plan_days"])
+    free = release.protect_panel(panel)
+    assert (free.loc[rows, "status"] == "observed").all()
+    write(free)
+    assert release.settle().startswith("passed")
+    paths.STUDY.write_text("[disclosure]\ndominance = [1, 0.8]\n", encoding="utf-8")
+    with pytest.raises(disclosure.DisclosureError, match=r"dominance \(1, 0.8\)"):
+        release.settle()
+    made = release.protect_panel(panel)
+    shown = made[rows & (made["status"] == "observed")]
+    measures = shown.groupby("municipality")["measure"].apply(set)
+    places = sorted(panel["municipality"].unique())
+    both = {"first_plan_days", "target_first_plan_days"}
+    assert measures[places[0]] == both
+    assert measures[places[1]] == {"first_plan_days"}, "50 persons might hold one who dominates"
+    assert measures[places[2]] == both, "nobody is nobody's secret"
+    assert measures.get(places[3], set()) == {"target_first_plan_days"}, "only the zero of nobody"
+    hidden = made[rows & (made["status"] == "hidden")]
+    assert hidden["value"].isna().all() and (hidden["lower"] == 0).all()
+    log = pd.read_csv(paths.PROCESSED / disclosure.LOG)
+    assert log["rule"].tolist() == ["dominance (1, 0.8)"] * len(hidden)
+    write(made)
+    assert release.settle().startswith("passed")
+
+
+def test_what_is_left_when_a_part_of_the_days_is_taken_away_is_not_one_persons(room):
+    paths.STUDY.write_text("[disclosure]\ndominance = [2, 0.5]\n", encoding="utf-8")
+    enough = 4 * register_rules.LONGEST_DAYS
+    panel = of_days(room, [1010, 2000], [1000, 1000], [enough // 1000 + 1] * 2)
+    made = release.protect_panel(panel).set_index(["measure", "municipality"])
+    status = made["status"].unstack("municipality")
+    few, many = status.columns
+    assert (status.loc["first_plan_days"] == "observed").all()
+    assert status.loc["target_first_plan_days", few] == "hidden", "ten others had the rest"
+    assert status.loc["target_first_plan_days", many] == "observed"
+
+
+@pytest.mark.parametrize(
+    "limit", ["[1]", "[0, 0.8]", "[1, 80]", "0.8", "[1, 0.8, 3]", "[true, 0.5]"]
+)
+def test_a_rule_of_dominance_that_is_not_understood_stops_everything(room, limit):
+    paths.STUDY.write_text(f"[disclosure]\ndominance = {limit}\n", encoding="utf-8")
+    write(room)
+    for step in (lambda: release.protect_panel(room), release.settle):
+        with pytest.raises(KokeiluError, match="dominance"):
+            step()
 
 
 def test_hidden_cells_that_still_hold_their_value_are_refused(room):

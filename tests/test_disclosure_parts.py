@@ -354,10 +354,10 @@ PANEL = pd.DataFrame(
 )
 
 
-def panel_rules(panel, thin=None, determined=()):
-    thin = pd.Series(False, panel.index) if thin is None else thin
+def panel_rules(panel, days=None, determined=()):
+    days = pd.Series(dtype=object) if days is None else days
     audit = panel[panel["measure"].isin(determined)].assign(determined=True)
-    found = disclosure.panel_findings(panel, audit, thin)
+    found = disclosure.panel_findings(panel, audit, days)
     return list(zip(found["row"].str[-1], found["rule"], strict=True))
 
 
@@ -365,8 +365,10 @@ def test_a_panel_must_not_show_small_cells_nor_what_is_hidden_behind_too_little(
     given_away = [("e", "hidden but given away"), ("f", "hidden but given away")]
     assert panel_rules(PANEL) == [("b", "minimum 5"), *given_away]
     assert panel_rules(PANEL, determined=["d"])[-1] == ("d", "can be worked out")
-    days = pd.Series(PANEL["measure"] == "b", PANEL.index)
-    assert panel_rules(PANEL, days) == [*given_away, ("b", "days of hidden persons")]
+    assert panel_rules(PANEL, pd.Series({1: ""})) == given_away, "few days are no few persons"
+    days = pd.Series({1: "days of hidden persons", 2: "dominance (1, 0.8)"})
+    ruled = [("b", "days of hidden persons"), ("c", "dominance (1, 0.8)")]
+    assert panel_rules(PANEL, days) == [*given_away, *ruled]
     assert panel_rules(PANEL.assign(vintage="2022-05-01")) == []
 
 

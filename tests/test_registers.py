@@ -379,6 +379,12 @@ WRONG = {  # fault: (how, column, what is said, row)
         "later than the start",
         8,
     ),
+    "unemployed for longer than anyone is": (
+        lambda f: put_date(f, "unemployed_since", pd.Timestamp("1900-01-01")),
+        "unemployed_since",
+        "more than fifty years before the data end",
+        8,
+    ),
     "unemployed since nobody knows": (
         lambda f: put_date(f, "unemployed_since", pd.NaT),
         "unemployed_since",

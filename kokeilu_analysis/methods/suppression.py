@@ -74,13 +74,75 @@ class Spec:
             raise KokeiluError(f"minimum is {self.minimum!r}; a whole number of 2 or more.")
         if not isinstance(self.rounding, int) or self.rounding < 0:
             raise KokeiluError(f"rounding is {self.rounding!r}; a whole number, 0 for none.")
-        if self.dominance:
-            n, k = self.dominance
-            if n < 1 or not 0 < k < 1 or not self.largest:
-                raise KokeiluError(
-                    f"dominance is {self.dominance}; (n, k) with n of 1 or more and k between 0 "
-                    "and 1, and `largest` naming the column with the n largest contributions."
-                )
+        dominance_rule(self.dominance)
+        if self.dominance and not self.largest:
+            raise KokeiluError(
+                f"dominance is {self.dominance}; it needs `largest` naming the column with the n "
+                "largest contributions."
+            )
+
+
+def dominance_rule(given):
+    """Return ``(n, k)``, or an empty tuple where no dominance is asked for.
+
+    Raises
+    ------
+    KokeiluError
+        `given` is anything else: a limit that is not understood must not pass for none.
+
+    Examples
+    --------
+    >>> dominance_rule([1, 0.8]), dominance_rule([])
+    ((1, 0.8), ())
+    """
+    rule = tuple(given) if isinstance(given, list | tuple) else (given,)
+    if not rule:
+        return ()
+    known = len(rule) == 2 and not any(isinstance(part, bool) for part in rule)
+    known = known and isinstance(rule[0], int) and isinstance(rule[1], int | float)
+    if not known or rule[0] < 1 or not 0 < rule[1] < 1:
+        raise KokeiluError(
+            f"dominance is {given!r}; [n, k] with a whole n of 1 or more and k between 0 and 1, "
+            "such as [1, 0.8], or [] for none."
+        )
+    return rule
+
+
+def may_dominate(total, persons, longest, rule):
+    """Tell where the n largest contributions might make up more than the share k of a total.
+
+    Who contributes how much is not known; what is known is that nobody contributes more than
+    `longest`. So the n largest are at most ``n * longest``, and cannot be more than the share k of
+    a total that is at least ``n * longest / k``. Everything below may be dominated.
+
+    Parameters
+    ----------
+    total : array
+        Sums of contributions, such as days.
+    persons : array
+        How many contribute; a total of nobody is nobody's.
+    longest : float
+        Most that one person can contribute, in the unit of `total`.
+    rule : (n, k) or ()
+        Empty: nothing is dominated.
+
+    Returns
+    -------
+    ndarray of bool
+
+    Examples
+    --------
+    With at most 100 days a person and (1, 0.8) a total of 125 days or more is safe.
+
+    >>> may_dominate([124.0, 125.0, 0.0], [9, 9, 0], 100, (1, 0.8)).tolist()
+    [True, False, False]
+    """
+    total, persons = np.asarray(total, dtype=float), np.asarray(persons, dtype=float)
+    if not dominance_rule(rule):
+        return np.zeros(len(total), dtype=bool)
+    n, k = rule
+    # a number that is not known is no zero: what cannot be shown to be safe is not
+    return ~(k * total >= n * longest) & ~(persons == 0)
 
 
 def protect(table, spec, name="table"):

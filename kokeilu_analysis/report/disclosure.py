@@ -57,7 +57,12 @@ def settings(study=None):
     if unknown:
         known = ", ".join(DEFAULTS)
         raise KokeiluError(f"study.toml, [disclosure]: found {min(unknown)}, expected {known}.")
-    return DEFAULTS | given | {"dominance": tuple(given.get("dominance", ()))}
+    rule = given.get("dominance", [])
+    if not isinstance(rule, list) or len(rule) not in (0, 2):
+        raise KokeiluError(
+            f"study.toml, [disclosure]: found dominance {rule!r}, expected [n, k] or []."
+        )
+    return DEFAULTS | given | {"dominance": tuple(rule)}
 
 
 def register_input(study=None, processed=None):
@@ -145,7 +150,7 @@ def _where(mask):
     return mask.fillna(False).to_numpy(dtype=bool).nonzero()[0]
 
 
-def panel_findings(panel, audit, thin, minimum=DEFAULTS["minimum"]):
+def panel_findings(panel, audit, days, minimum=DEFAULTS["minimum"]):
     """Return what a panel must not show: small cells, and hidden ones that can be worked out.
 
     Parameters
@@ -154,19 +159,21 @@ def panel_findings(panel, audit, thin, minimum=DEFAULTS["minimum"]):
         As in ``data/processed``. Cells of published table states are open already.
     audit : DataFrame
         `suppression.attack` on the cells that are not.
-    thin : Series of bool
-        Which cells are days of persons whose number is hidden.
+    days : Series of str
+        Of the cells of days alone: the rule by which it must not be shown, such as that the number
+        of its persons is hidden, or nothing.
     minimum : int
     """
     closed = register_rows(panel)
     rows = panel[closed]
     shown = rows["status"] != "hidden"
     small = rows["value"].between(0, minimum, inclusive="neither")
-    small &= ~thin[closed]  # days: their own rule
+    small &= ~rows.index.isin(days.index)  # few days are no few persons
     leaked = ~shown & (rows["value"].notna() | (rows["upper"] - rows["lower"] < minimum))
     found = [("value", f"minimum {minimum}", rows[shown & small])]
     found += [("value", "hidden but given away", rows[leaked])]
-    found += [("value", "days of hidden persons", rows[shown & thin[closed]])]
+    own = days.reindex(rows.index)
+    found += [("value", rule, rows[shown & (own == rule)]) for rule in sorted({*days} - {""})]
     found += [("lower, upper", "can be worked out", audit[audit["determined"]])]
     empty = pd.DataFrame(columns=COLUMNS)
     parts = [part.assign(column=column, rule=rule) for column, rule, part in found]

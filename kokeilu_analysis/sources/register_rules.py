@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
+import pandas as pd
+
 from kokeilu_analysis.errors import DataError, KokeiluError
 from kokeilu_analysis.sources import register_engines
 from kokeilu_analysis.sources.register_counts import SERVICES, UNEMPLOYED
@@ -26,6 +28,7 @@ from kokeilu_analysis.sources.register_spells import (
 )
 
 OLDEST = 1900  # year of birth
+LONGEST_DAYS = 18_263  # fifty years: nobody is unemployed or a jobseeker for longer without a break
 PLACE = ("file", "row")
 FILLED = (  # columns without an empty cell
     *("person_id", "municipality", "start", "status", "target_group", "jobseeker_since"),
@@ -134,6 +137,12 @@ def _rules(columns, last_day):
         rules.append(Rule(name, _[name] > data_end, "after the data end", until, advice))
     for name in ("unemployed_since", "jobseeker_since"):
         rules.append(Rule(name, _[name] > _.start, "later than the start", "a day up to the start"))
+    first = last_day - pd.Timedelta(days=LONGEST_DAYS - 1)
+    known, advice = ibis.date(f"{first:%Y-%m-%d}"), "A day that stands for “not known” is none."
+    for name in ("unemployed_since", "jobseeker_since"):
+        expected = f"a day from {first:%Y-%m-%d}"
+        found = "more than fifty years before the data end"
+        rules.append(Rule(name, _[name] < known, found, expected, advice))
     for name in ("plan_made", "plan_updated", "interview"):
         broken = _[name] > ibis.coalesce(_.end, data_end)
         found = "after the spell's end, or after the data end where it is open"
