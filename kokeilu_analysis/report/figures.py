@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kokeilu_analysis import paths, results, store
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.report import numbers
+from kokeilu_analysis.report import marks, numbers
 from kokeilu_analysis.report.style import DPI, MM, STYLE, WIDTH_MM
 
 
@@ -172,16 +172,11 @@ def slide(picture, said):
 
 def _lines(text, fontsize, weight="normal"):
     """Break text into lines that fit the figure's width, measured in its own font."""
-    from matplotlib.backends.backend_agg import RendererAgg
-    from matplotlib.font_manager import FontProperties
-
-    font = FontProperties(family=STYLE["font.family"], size=fontsize, weight=weight)
-    ruler = RendererAgg(1, 1, 72)  # at 72 dpi a pixel is a point
     room = 0.97 * WIDTH_MM / MM * 72
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip()
-        if ruler.get_text_width_height_descent(longer, font, ismath=False)[0] > room:
+        if marks.text_width(longer, fontsize, weight) > room:
             lines.append(word)
         else:
             lines[-1] = longer

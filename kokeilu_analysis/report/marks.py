@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kokeilu_analysis.report import numbers
-from kokeilu_analysis.report.style import BAND, DARK, NAVY
+from kokeilu_analysis.report.style import BAND, DARK, NAVY, STYLE
 
 
 def main_row(estimates):
@@ -81,6 +81,33 @@ def spread_apart(heights, gap):
     for height in heights:
         placed.append(max(height, placed[-1] + gap) if placed else height)
     return placed
+
+
+def spread_within(heights, gap, low, high):
+    """Move label heights (ascending) as little as keeps them `gap` apart between two ends.
+
+    Where there is no room for all of them they stand evenly.
+
+    Examples
+    --------
+    >>> spread_within([0.9, 0.95, 0.95], 0.25, 0, 1)
+    [0.5, 0.75, 1.0]
+    """
+    if len(heights) > 1 and gap * (len(heights) - 1) >= high - low:
+        return np.linspace(low, high, len(heights)).tolist()
+    up = spread_apart([max(height, low) for height in heights], gap)
+    down = spread_apart([-min(height, high) for height in reversed(up)], gap)
+    return [-height for height in reversed(down)]
+
+
+def text_width(text, size, weight="normal"):
+    """Return the width of a line of text in points, in the figures' own font."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
+    ruler = RendererAgg(1, 1, 72)  # at 72 dpi a pixel is a point
+    return ruler.get_text_width_height_descent(text, font, ismath=False)[0]
 
 
 def x_numbers(axes, say, ticks, decimals=1):

@@ -1,5 +1,7 @@
 """The starting lag: areas against their backlog, the adjusted comparison."""
 
+import itertools
+
 import numpy as np
 
 from kokeilu_analysis.report import numbers
@@ -7,10 +9,20 @@ from kokeilu_analysis.report.marks import (
     effect_values,
     forest,
     spread_apart,
+    spread_within,
+    text_width,
     x_numbers,
     y_numbers,
 )
-from kokeilu_analysis.report.style import BAND, DARK, EDGE, NAVY, ORANGE, ORANGE_TEXT
+from kokeilu_analysis.report.style import BAND, DARK, EDGE, GRID, NAVY, ORANGE, ORANGE_TEXT
+
+FULL = 104  # right end of the axis of backlogs, per cent: a point at 100 is drawn whole
+GAP = 0.24  # between names one above the other, percentage points
+INNER = (
+    400  # width of the axes of F7 in points, and the height of a line of names in it, as a share
+)
+LINE = 0.041
+FRACTION = {"xycoords": "axes fraction"}
 
 
 def values_f7(tables):
@@ -47,19 +59,65 @@ def draw_f7(figure, tables, say, values):
             axes.plot(low, row.estimate, "o", color=NAVY, markersize=6)
     named = areas[areas["known"] != "rest"].sort_values("estimate")
     name = "area_name_sv" if say.lang == "sv" else "area_name_fi"
-    for end, column in named.groupby("bound_high"):
-        places = spread_apart(column["estimate"], gap=0.24)
-        for label, y in zip(column[name], places, strict=True):
-            axes.text(100 * end + 1.5, y, label, va="center", fontsize=8, color=NAVY)
-    axes.text(13, areas["estimate"].max() * 0.75, say("rest"), fontsize=8, color=DARK)
+    labels = [
+        (100 * end + 1.5, y, label)
+        for end, column in named.groupby("bound_high")
+        for label, y in zip(column[name], spread_apart(column["estimate"], GAP), strict=True)
+    ]
+    rest = (13, areas["estimate"].max() * 0.75, say("rest"))
+    if _apart([*labels, rest], axes.get_ylim()):
+        for x, y, label in labels:
+            axes.text(x, y, label, va="center", fontsize=8, color=NAVY)
+        axes.text(*rest, fontsize=8, color=DARK)
+    else:
+        _names_aside(axes, named, name)
+        if (areas["known"] == "rest").any():
+            axes.annotate(say("rest"), (0.02, 0.98), **FRACTION, va="top", fontsize=8, color=DARK)
     axes.axhline(0, color=DARK, linewidth=0.9)
-    axes.set_xlim(0, 104)
+    axes.set_xlim(0, FULL)
     x_numbers(axes, say, [0, 20, 40, 60, 80, 100], decimals=0)
     y_numbers(axes, say)
     axes.set_xlabel(say("x"))
     axes.set_title(say("y"))
     shown = ["area_id", "area_name_fi", "known", "bound_low", "bound_high", "estimate"]
     return areas[shown].sort_values("area_id")
+
+
+def _apart(labels, limits):
+    """Tell whether labels to the right of their points, in data, leave each other room.
+
+    Parameters
+    ----------
+    labels : list of (x, y, text)
+        x in per cent of backlog, y in percentage points; text in 8 points.
+    limits : (float, float)
+        Least and greatest y.
+    """
+    row = max(GAP, LINE * (limits[1] - limits[0]))
+    boxes = [(x, x + FULL * text_width(text, 8) / INNER, y) for x, y, text in labels]
+    inside = all(right <= FULL and y <= limits[1] for _, right, y in boxes)
+    return inside and not any(
+        min(one[1], other[1]) > max(one[0], other[0]) and abs(one[2] - other[2]) < 0.98 * row
+        for one, other in itertools.combinations(boxes, 2)
+    )
+
+
+def _names_aside(axes, named, name):
+    """Write the names in one column beside the axes, in the order of the points, with leaders."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)  # what is written beside must not move what is drawn
+    heights = ((named["estimate"] - low) / (high - low)).tolist()
+    for row, y in zip(named.itertuples(), spread_within(heights, LINE, 0, 1), strict=True):
+        axes.annotate(
+            getattr(row, name),
+            (100 * row.bound_high, row.estimate),
+            xytext=(1.02, y),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            color=NAVY,
+            arrowprops={"arrowstyle": "-", "color": GRID, "linewidth": 0.6, "shrinkB": 4},
+        )
 
 
 def values_f8(tables):
