@@ -77,3 +77,34 @@ def test_touching_code_words_or_lock_changes_the_key(touched, tmp_path, monkeypa
     with open(tmp_path / touched, "a", encoding="utf-8") as file:
         file.write("\n")
     assert export.content_key() != before
+
+
+@pytest.fixture
+def simulated(monkeypatch):
+    """Take the panel for one that was built from simulated spells."""
+    monkeypatch.setattr(store, "origin", lambda panel: "simulated")
+
+
+def test_names_of_files_made_from_simulated_data_say_so(tmp_path, simulated):
+    pictures = export._export_one("F10", "en", tmp_path, paths.RESULTS)
+    names = {path.name for path in pictures}
+    ends = ("_en.png", "_en.svg", "_en_esitys.png", ".csv")
+    assert names == {f"simulated_F10{end}" for end in ends}
+    assert "SIMULATED" in (tmp_path / "simulated_F10_en.svg").read_text("utf-8")
+
+
+def test_figures_of_open_data_are_no_longer_there_after_a_simulated_export(one_figure, monkeypatch):
+    folder, tables, drawn = one_figure
+    export.figures(folder, tables)
+    monkeypatch.setattr(store, "origin", lambda panel: "simulated")
+    export.figures(folder, tables)
+    assert len(drawn) == 2, "titles and names differ, so the figures are made again"
+
+
+def test_the_picture_of_the_readme_is_made_from_open_data_only(one_figure, monkeypatch, simulated):
+    folder, tables, _ = one_figure
+    written = folder.parent / "readme"
+    monkeypatch.setattr(paths, "FIGURES", folder)
+    monkeypatch.setattr(paths, "README_FIGURES", written)
+    export.figures(folder, tables)
+    assert not written.exists()

@@ -320,3 +320,39 @@ def test_a_printed_page_leaves_out_what_paper_cannot_use(tab):
     assert not tab.locator("header nav").first.is_visible()
     assert tab.locator("h1").is_visible() and tab.locator("main img").first.is_visible()
     tab.emulate_media(media="screen")
+
+
+# --- made from a register -------------------------------------------------------------------------
+
+
+def index_of(lang):
+    picture = {"picture": "p.png", "size": (1, 1), "number": "1", "id": "F4"}
+    opening = picture | {"said": figures.said("F4", lang)}
+    title = site.texts(lang)["page"]["title"]
+    page = site._page("index", lang, "index", title, answer=[], opening=opening, notebooks=[])
+    return page.decode("utf-8")
+
+
+REAL = {"fi": "Todellinen aineisto", "sv": "Verkliga uppgifter", "en": "Real data"}
+
+
+@pytest.mark.parametrize("lang", REAL)
+def test_only_a_site_of_open_data_says_that_nothing_is_simulated(lang, monkeypatch):
+    mark = figures.texts(lang)["common"]["origin"]["simulated"]
+    opened = index_of(lang)
+    assert REAL[lang] in opened and mark["source"] not in opened
+    monkeypatch.setattr(site.store, "origin", lambda panel: "register")
+    register = index_of(lang)
+    assert REAL[lang] not in register and "<title>" + mark["title"] not in register
+    monkeypatch.setattr(site.store, "origin", lambda panel: "simulated")
+    simulated = index_of(lang)
+    assert REAL[lang] not in simulated and mark["source"] in simulated
+    assert f"<title>{mark['title']}" in simulated
+
+
+def test_files_of_a_simulated_site_say_so_in_their_names(monkeypatch):
+    monkeypatch.setattr(site.store, "origin", lambda panel: "simulated")
+    assert all(name.startswith("simulated_F7") for name in site._files("F7"))
+    path = paths.NOTEBOOKS / "03_trial_vs_control.ipynb"
+    found = notebook_pages.convert(path).pictures
+    assert found and all(name.startswith("files/simulated_03_") for name in found)

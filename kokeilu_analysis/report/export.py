@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kokeilu_analysis import made, paths, results, store
 from kokeilu_analysis.report import disclosure, numbers
-from kokeilu_analysis.report.figures import draw, image, register, slide
+from kokeilu_analysis.report.figures import draw, image, register, slide, stem
 from kokeilu_analysis.workers import side_by_side
 
 MADE = "made.json"  # what the files of a folder were made from, and their checksums
@@ -12,6 +12,8 @@ MADE = "made.json"  # what the files of a folder were made from, and their check
 
 def figures(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
     """Export every figure in every language: SVG, PNG, PNG for slides, and CSV of what is drawn.
+
+    Names of files made from simulated data begin with ``simulated_``.
 
     Nothing is drawn when the files are those of the last export and its data, code, words and
     lock are unchanged, all by content.
@@ -33,7 +35,7 @@ def figures(folder=paths.FIGURES, tables=paths.RESULTS, workers=2):
     key, stamp = content_key(tables), folder / MADE
     written = made.kept(stamp, key) or _drawn(folder, tables, workers)
     made.keep(stamp, key, written)
-    if folder == paths.FIGURES:
+    if folder == paths.FIGURES and not store.origin(paths.PANEL):  # README shows open data
         for name in (f"{i}_en.png" for i, entry in register().items() if entry.get("readme")):
             store.write_bytes(paths.README_FIGURES / name, (folder / name).read_bytes())
     return written
@@ -44,7 +46,8 @@ def _drawn(folder, tables, workers):
     with side_by_side(workers) as pool:
         done = list(pool.map(_export_one, *zip(*todo, strict=True)))
     written = [path for files in done for path in files]
-    for old in set(folder.glob("F[0-9]*")) - set(written):
+    old_names = ("F[0-9]*", "simulated_F[0-9]*")
+    for old in {path for name in old_names for path in folder.glob(name)} - set(written):
         old.unlink()
     return written
 
@@ -52,12 +55,13 @@ def _drawn(folder, tables, workers):
 def content_key(tables=paths.RESULTS):
     """Return a digest of all that decides how the figures look: tables, code, words, lock."""
     own = [p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".toml")]
-    return made.key([*tables.glob("*.csv"), *own, results.__file__, store.__file__, paths.LOCK])
+    files = [*tables.glob("*.csv"), *own, results.__file__, store.__file__, paths.LOCK]
+    return made.key(files, store.origin(paths.PANEL))  # titles and sources name it
 
 
 def _export_one(figure_id, lang, folder, tables):
     figure, drawn, said = draw(figure_id, lang, tables)
-    base, png = folder / f"{figure_id}_{lang}", image(figure, "png", said)
+    base, png = folder / stem(figure_id, lang), image(figure, "png", said)
     written = [
         store.write_bytes(base.with_suffix(".png"), png),
         store.write_bytes(base.with_suffix(".svg"), image(figure, "svg", said)),
@@ -66,5 +70,5 @@ def _export_one(figure_id, lang, folder, tables):
         ),
     ]
     if lang == "en":  # numbers have no language: one table a figure
-        written.append(store.write_csv(folder / f"{figure_id}.csv", drawn))
+        written.append(store.write_csv(folder / f"{stem(figure_id)}.csv", drawn))
     return written

@@ -27,7 +27,7 @@ def table(figure_id, said, words, folder=paths.FIGURES):
     folder : path
         Where the exported figures are.
     """
-    drawn = results.read(figure_id, folder)
+    drawn = results.read(figures.stem(figure_id), folder)
     if _known(drawn, said):
         return memo_tables.table(figure_id, drawn, said, memo.texts(said.lang)["tables"])
     names = words["columns"]

@@ -92,6 +92,28 @@ def _marked(said):
     return replace(said, headline=headline, source=f"{said.source} {mark['source']}")
 
 
+def mark():
+    """Return what the names of all files begin with that are made from simulated data.
+
+    Returns
+    -------
+    str
+        ``simulated_`` where the panel was built from simulated spells, else nothing.
+    """
+    return "simulated_" if store.origin(paths.PANEL) == "simulated" else ""
+
+
+def stem(figure_id, lang=""):
+    """Return the name of a figure's exported files, without its ending.
+
+    Examples
+    --------
+    The picture of figure 4 in Finnish is ``F4_fi``, its numbers are ``F4``; from simulated spells
+    ``simulated_F4_fi`` and ``simulated_F4``.
+    """
+    return mark() + "_".join(part for part in (figure_id, lang) if part)
+
+
 def draw(figure_id, lang, folder=paths.RESULTS):
     """Draw a figure from the result tables.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kokeilu_analysis import paths
 from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.report import figures
 
 TEMPLATES = Path(__file__).parent / "templates" / "site"
 HEADING = re.compile(r'<h([1-6])(?: id="([^"]*)")?>(.*?)</h\1>', re.S)
@@ -209,7 +210,7 @@ def _pictures(book, path):
                     "alt text",
                     advice="Show it with `figures.show` or `figures.show_picture`.",
                 )
-            name = f"files/{path.stem}_{len(found) + 1}.png"
+            name = f"files/{figures.mark()}{path.stem}_{len(found) + 1}.png"
             found[name] = base64.b64decode(picture)
             output.metadata["filenames"] = {"image/png": name}
             output.metadata["size"] = picture_size(found[name])

@@ -137,7 +137,8 @@ def _pages(lang, shown, books, tables):
 def _figure(figure_id, lang, origin, tables, pictures):
     """Return what the figures page shows of a figure."""
     said = figures.said(figure_id, lang, tables)
-    picture = f"{figure_id}_{lang}.png"
+    name = figures.stem(figure_id, lang)
+    picture = f"{name}.png"
     label = figures.texts(lang)["common"]["labels"]["figure"]
     return {
         "id": figure_id,
@@ -150,14 +151,15 @@ def _figure(figure_id, lang, origin, tables, pictures):
         "chain": chains.blocks(origin(figure_id), lang),
         "downloads": [
             {"href": f"files/{name}", "label": name.rpartition(".")[2].upper()}
-            for name in (f"{figure_id}_{lang}.svg", picture, f"{figure_id}.csv")
+            for name in (f"{name}.svg", picture, f"{figures.stem(figure_id)}.csv")
         ],
     }
 
 
 def _files(figure_id):
-    pictures = [f"{figure_id}_{lang}.{form}" for lang in numbers.LANGUAGES for form in FORMS]
-    return [f"{figure_id}.csv", *pictures]
+    names = [figures.stem(figure_id, lang) for lang in numbers.LANGUAGES]
+    pictures = [f"{name}.{form}" for name in names for form in FORMS]
+    return [f"{figures.stem(figure_id)}.csv", *pictures]
 
 
 def _exported(path):
@@ -169,8 +171,19 @@ def _exported(path):
 
 
 def _page(template, lang, page, title, **content):
-    html = _environment().get_template(f"{template}.html.j2")
-    filled = html.render(lang=lang, page=page, title=title, words=texts(lang), **content)
+    html, kind = _environment().get_template(f"{template}.html.j2"), store.origin(paths.PANEL)
+    words, mark = texts(lang), figures.texts(lang)["common"]["origin"].get(kind)
+    if mark:
+        title = f"{mark['title']} {title}".strip()
+    filled = html.render(
+        lang=lang,
+        page=page,
+        title=title,
+        words=words,
+        origin=mark and mark["source"],
+        data_text=words["index"]["data_text"][kind or "open"],
+        **content,
+    )
     return (filled.strip() + "\n").encode("utf-8")
 
 
