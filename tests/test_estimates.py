@@ -48,3 +48,16 @@ def test_balance_does_not_depend_on_the_unit_of_measurement():
     found = describe.balance(units, "treated", ["y", "thousand"]).set_index("variable")
     assert found.loc["y", "standardised"] == pytest.approx(found.loc["thousand", "standardised"])
     assert found.loc["thousand", "difference"] == pytest.approx(1000 * found.loc["y", "difference"])
+
+
+def test_a_hidden_outcome_stops_the_means_with_a_sentence_that_says_what_to_do():
+    months = pd.date_range("2021-01-01", periods=2, freq="MS")
+    frame = pd.DataFrame({"month": months, "group": "control", "y": [2.0, np.nan]})
+    with pytest.raises(KokeiluError) as said:
+        describe.group_means(frame, "y", "month", "group")
+    text = str(said.value)
+    assert text.startswith(
+        "month 2021M02, group control: y or its weight is missing in 1 of 2 rows"
+    )
+    assert "hidden to protect persons, name an outcome in [main] of study.toml" in text
+    assert text.endswith(".") and "\n" not in text

@@ -23,8 +23,14 @@ def group_means(frame, outcome, time, group, weights=None):
     w = frame[weights] if weights else pd.Series(1.0, index=frame.index)
     gaps = frame[outcome].isna() | w.isna()
     if gaps.any():
-        where = place(frame, gaps, time, group)
-        raise KokeiluError(f"{where}: {outcome} or its weight is missing; expected a number.")
+        where, rows = place(frame, gaps, time, group), int(gaps.sum())
+        raise KokeiluError(
+            f"{where}: {outcome} or its weight is missing in {rows:,} of {len(frame):,} rows, and "
+            "a mean of the others would be of another group. Where counts are hidden to protect "
+            "persons, name an outcome in [main] of study.toml whose counts are shown everywhere, "
+            "such as one with more people in it, or months in [windows] and [event_study] in "
+            "which they are."
+        )
     parts = pd.DataFrame(
         {time: frame[time], group: frame[group], "w": w, "wy": w * frame[outcome], "n_units": 1}
     )

@@ -206,7 +206,7 @@ def arms(facts):
 
 def place(frame, wrong, *columns):
     """Name the first row where `wrong` holds by the columns, as messages print it."""
-    return ", ".join(f"{c} {frame.loc[wrong, c].iloc[0]}" for c in columns)
+    return ", ".join(f"{c} {time_text(frame.loc[wrong, c].iloc[0])}" for c in columns)
 
 
 def needs(frame, *columns):
