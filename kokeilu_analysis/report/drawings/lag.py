@@ -116,7 +116,8 @@ def _names_aside(axes, named, name):
             va="center",
             fontsize=8,
             color=NAVY,
-            arrowprops={"arrowstyle": "-", "color": GRID, "linewidth": 0.6, "shrinkB": 4},
+            arrowprops={"arrowstyle": "-", "color": GRID, "linewidth": 0.6, "shrinkB": 4}
+            | {"relpos": (0, 0.5)},  # from the name's beginning, not across it
         )
 
 
