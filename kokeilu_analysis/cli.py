@@ -180,6 +180,11 @@ def _parser():
     rows = {"type": _from(1), "default": 1_000_000, "metavar": "N", "help": "spells (1000000)"}
     sub.add_argument("--rows", **rows)
     sub.add_argument("--seed", type=_from(0), default=1, metavar="S", help="a whole number (1)")
+    sub.add_argument(
+        "--even",
+        action="store_true",
+        help="municipalities of one size: few spells fill them, and fewer counts are small",
+    )
     sub.set_defaults(run=_registers_simulate)
     survey = commands.add_parser("survey", help="the form to municipalities and their returns")
     actions = survey.add_subparsers(required=True, metavar="ACTION")
@@ -334,7 +339,8 @@ def _registers_simulate(options):
     from kokeilu_analysis import run, run_registers
 
     progress = run.Progress()
-    count = run_registers.simulate(progress, options.folder, options.rows, options.seed)
+    asked = options.folder, options.rows, options.seed, options.even
+    count = run_registers.simulate(progress, *asked)
     print(f"{count:,} simulated spells in {paths.shown(options.folder)}/")
 
 

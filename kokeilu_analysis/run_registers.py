@@ -33,17 +33,18 @@ def put_in(built, progress):
     choices = plan.registers["last_day"], plan.registers["plan_days"]
     with progress.step("count the spells of the registers"):
         counted = registers.read(source, *known, plan.panel.months, *choices)
-    with progress.step("hide small cells, and what would give them away (some minutes)"):
+    with progress.step("hide small cells, and what would give them away (up to a minute)"):
         # notebooks 03 and 04 need the main outcome of every municipality and month
         return release.protect_panel(registers.replace(built, counted), kept=[plan.outcome])
 
 
-def simulate(progress, folder, rows, seed):
+def simulate(progress, folder, rows, seed, even=False):
     """Write simulated spells, a Parquet file a block, and their truth; return the spells' number.
 
     Municipalities are as large as their numbers of unemployed before the start, and the backlogs
-    planted in the trial areas agree with what was said of them. The truth stands in the folder
-    ``truth``, which is no part of the delivery.
+    planted in the trial areas agree with what was said of them. If `even`, all municipalities are
+    of one size, so that few spells fill each. The truth stands in the folder ``truth``, which is no
+    part of the delivery.
     """
     import pandas as pd
 
@@ -58,7 +59,8 @@ def simulate(progress, folder, rows, seed):
     sizes = cells[cells["month"] == before].set_index("municipality")["upper"]
     places = facts.treatment(paths.RAW)
     planted = _planted(places, facts.area_groups(paths.RAW))
-    places = places.assign(weight=places["municipality"].map(sizes).clip(lower=1), backlog=planted)
+    weight = 1.0 if even else places["municipality"].map(sizes).clip(lower=1)
+    places = places.assign(weight=weight, backlog=planted)
     moment = register_counts.count_days(pd.DatetimeIndex([before]))[0]
     days = plan.panel.first, plan.registers["last_day"], moment
     blocks = simulate_registers.spells(rows, seed, places, *days, plan.registers["plan_days"])
