@@ -91,7 +91,7 @@ def spread_within(heights, gap, low, high):
     Examples
     --------
     >>> spread_within([0.9, 0.95, 0.95], 0.25, 0, 1)
-    [0.5, 0.75, 1.0]
+    [0.5, 0.75, 1]
     """
     if len(heights) > 1 and gap * (len(heights) - 1) >= high - low:
         return np.linspace(low, high, len(heights)).tolist()
