@@ -4,7 +4,8 @@ Each scenario gets a copy of the committed tree without history, an empty home a
 environment, runs `make study` and `.venv/bin/kokeilu export`, and compares every notebook, result
 table, figure and document with those of the first scenario, byte by byte. `oldest` takes the oldest
 direct dependencies that pyproject.toml allows (resolved by `uv`, which must be installed) and
-compares numbers in result tables to 1e-10 instead. Needs the network for the packages.
+compares numbers in result tables to 1e-10 instead. Needs the network for the packages. Other
+Pythons are found on the path or with pyenv, or named: `--python 3.12=/usr/bin/python3.12`.
 """
 
 import argparse
@@ -27,13 +28,30 @@ SCENARIOS = {
     "plain": {},
     "path with a space and an ä": {"folder": "työ kansio/kokeilu ä"},
     "LANG=C, another time zone": {"env": {"LANG": "C", "LC_ALL": "C", "TZ": "Asia/Tokyo"}},
-    "Python 3.12": {"python": "python3.12"},
-    "Python 3.13": {"python": "python3.13"},
+    "Python 3.12": {"python": "3.12"},
+    "Python 3.13": {"python": "3.13"},
     "ordinary user": {"user": 65534, "env": {"PATH": "/usr/local/bin:/usr/bin:/bin"}},
     "read-only data/raw": {"readonly": True},
     "two at once": {"copies": 2},
     "oldest": {"oldest": True},
 }
+
+
+def interpreter(version):
+    """Return the path of a Python of that version, or None.
+
+    A command on the path may be a version manager's stand-in that answers only in its user's home;
+    so Python itself is asked where it is before the home becomes an empty one.
+    """
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    for command in [f"python{version}", *sorted(pyenv.glob(f"{version}.*/bin/python"))]:
+        try:
+            asked = [command, "-c", "import sys; print(sys.executable)"]
+            said = subprocess.run(asked, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return said.stdout.strip()
+    return None
 
 
 def copy(where):
@@ -61,12 +79,11 @@ def resolve_oldest(where):
     subprocess.run(command, cwd=where, check=True, stdout=subprocess.DEVNULL)
 
 
-def start(where, home, scenario):
+def start(where, home, scenario, python):
     """Start the study there, under the scenario's circumstances."""
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
     env |= {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_", "SSL_"))}
     env |= scenario.get("env", {})
-    python = scenario.get("python", "python3")
     command = f"make study PYTHON={python} && .venv/bin/kokeilu export"
     user = {}
     if "user" in scenario:
@@ -115,17 +132,25 @@ def main():
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("scenarios", nargs="*", default=list(SCENARIOS), metavar="SCENARIO")
     asked.add_argument("--list", action="store_true")
+    asked.add_argument("--python", action="append", default=[], metavar="VERSION=PATH")
     options = asked.parse_args()
     if options.list:
         print("\n".join(SCENARIOS))
         return 0
+    pythons = dict(named.split("=", 1) for named in options.python)
     names = ["plain", *(s for s in options.scenarios if s != "plain")]
     failed, reference, tables = 0, None, None
     print("| scenario | seconds | files | result |\n| --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(prefix="elsewhere-") as top:
         os.chmod(top, 0o755)
         for number, name in enumerate(names):
-            scenario = SCENARIOS[name]
+            scenario, python = SCENARIOS[name], "python3"
+            if version := scenario.get("python"):
+                python = pythons.get(version) or interpreter(version)
+            if python is None:
+                failed += 1
+                print(f"| {name} | | | not run: not found, name it with --python |", flush=True)
+                continue
             places = [
                 Path(top, str(number), str(k), scenario.get("folder", "kokeilu"))
                 for k in range(scenario.get("copies", 1))
@@ -137,7 +162,7 @@ def main():
                 home.mkdir()
                 if scenario.get("oldest"):
                     resolve_oldest(where)
-                running.append(start(where, home, scenario))
+                running.append(start(where, home, scenario, python))
             codes = [process.wait() for process in running]
             taken, said, count = time.perf_counter() - began, [], 0
             for where, code in zip(places, codes, strict=True):
