@@ -4,8 +4,10 @@ A copy of the committed tree is run with this environment and killed (SIGKILL, w
 children) at random moments, `USUAL` seconds after its start on average. After every kill each
 file that the study makes must be whole: the old one, or the new one, which here are the same bytes.
 The next run goes on from what was left; one that ends by itself must leave the same bytes as one
-that was never stopped, and then all is made anew. `--full-disk` puts the copy on a small memory
-disk that fills up (needs root), `--no-write` takes away the right to write in the middle.
+that was never stopped, and then all is made anew. Nor may a process of a killed run live on: what
+runs `GRACE` seconds later is counted and ended (on Linux). `--full-disk` puts the copy on a small
+memory disk that fills up (needs root), `--no-write` takes away the right to write in the middle;
+root, whom that would not stop, first lays down the power to write everywhere (with `setpriv`).
 """
 
 import argparse
@@ -23,6 +25,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MADE = ("notebooks", "data/processed", "reports/figures", "docs/figures")
 USUAL = 15.0  # seconds; a few runs get much further, so that all comes to its end now and then
+GRACE = 10.0  # seconds in which kernels and workers notice that their parent is gone
+POWERS = "-dac_override,-dac_read_search"  # those by which root passes over rights to files
+ORDINARY = ["setpriv", f"--inh-caps={POWERS}", f"--bounding-set={POWERS}"]
 
 
 def copy(where):
@@ -34,9 +39,17 @@ def copy(where):
     subprocess.run(["tar", "-x", "-C", where], input=archive.stdout, check=True)
 
 
-def study(where, anew=False):
-    """Start the study in a process group of its own."""
-    command = [sys.executable, "-m", "kokeilu_analysis.cli", "study", *(["--anew"] if anew else [])]
+def study(where, anew=False, ordinary=False):
+    """Start the study in a process group of its own, if asked with the rights of any user."""
+    command = ORDINARY if ordinary and os.geteuid() == 0 else []
+    command = [
+        *command,
+        sys.executable,
+        "-m",
+        "kokeilu_analysis.cli",
+        "study",
+        *(["--anew"] if anew else []),
+    ]
     env = os.environ | {"PYTHONPATH": str(where)}
     log = open(where / "log", "a", encoding="utf-8")
     return subprocess.Popen(
@@ -56,6 +69,31 @@ def kill(process):
     except ProcessLookupError:
         pass
     process.wait()
+
+
+def alive(where):
+    """Numbers of the processes of runs in the copy; every child inherits where it was started."""
+    mark, found = f"PYTHONPATH={where}".encode(), []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:  # it has ended, or is another user's
+            continue
+    return found
+
+
+def left_behind(where):
+    """Wait until a killed run's processes are gone; return how many had to be ended."""
+    until = time.monotonic() + GRACE
+    while (numbers := alive(where)) and time.monotonic() < until:
+        time.sleep(0.1)
+    for number in numbers:
+        try:
+            os.kill(number, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return len(numbers)
 
 
 def digests(where):
@@ -98,7 +136,7 @@ def main():
                 wrong.append(f"{what}: {odd[0]}")
             return left
 
-        most = kills = ends = 0
+        most = kills = ends = orphans = 0
         shutil.rmtree(where / "reports", ignore_errors=True)  # so that all is made anew
         while kills < options.kills and not wrong:
             process = study(where)
@@ -113,30 +151,32 @@ def main():
             except subprocess.TimeoutExpired:
                 kill(process)
                 kills += 1
+                orphans += left_behind(where)
                 most = max(most, compare(f"kill {kills}"))
             print(f"\r{kills} kills, {ends} whole runs", end="", flush=True)
         if options.kills:
             print(
                 f"\r{kills} kills, {ends} runs between them came to their end: {len(wrong)} files "
-                f"not whole; at most {most} unfinished ones under hidden names",
+                f"not whole; at most {most} unfinished ones under hidden names; {orphans} "
+                f"processes still there {GRACE:.0f} seconds after a kill",
                 flush=True,
             )
         if options.full_disk:
-            full_disk(where, rng, compare)
+            full_disk(where)
         if options.no_write:
-            no_write(where, rng, whole, compare)
+            no_write(where, whole, compare)
         assert study(where).wait() == 0, (where / "log").read_text(encoding="utf-8")[-2000:]
         found, left = digests(where)
         same = found == reference
         print(f"the next run: {'the same bytes' if same else 'DIFFERENT'}; {left} unfinished left")
         for line in wrong:
             print(line)
-        return 0 if same and not wrong else 1
+        return 0 if same and not wrong and not orphans else 1
     finally:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def full_disk(where, rng, compare):
+def full_disk(where):
     """Run in a place that has hardly any room left."""
     disk = where.parent / "disk"
     disk.mkdir()
@@ -158,9 +198,12 @@ def full_disk(where, rng, compare):
         subprocess.run(["umount", disk], check=True)
 
 
-def no_write(where, rng, whole, compare):
-    """Take the right to write away in the middle of a run (an ordinary user; root may always)."""
-    process = study(where, anew=True)
+def no_write(where, whole, compare):
+    """Take the right to write away in the middle of a run."""
+    if os.geteuid() == 0 and not shutil.which(ORDINARY[0]):
+        print("no right to write: not tried, as root may always write and setpriv is not here")
+        return
+    process = study(where, anew=True, ordinary=True)
     time.sleep(whole / 3)
     folders = [p for name in MADE for p in [where / name, *(where / name).rglob("*")] if p.is_dir()]
     for folder in folders:
