@@ -1,9 +1,13 @@
 """What nbval cannot see: order, completeness, alt text, nothing of the machine in an output."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 
 import nbformat
+import numpy as np
 import pytest
 
 from kokeilu_analysis import notebooks, paths
@@ -139,3 +143,25 @@ def test_each_result_table_is_written_once_by_a_notebook_or_by_a_command_of_its_
     assert len(written) == len(set(written))  # a run stopped between two would leave the first
     apart = {"simulation_inference", "simulation_lag", "explorer_grid", "explorer_levels"}
     assert set(written) | apart == {p.stem for p in paths.RESULTS.glob("*.csv")}
+
+
+def test_notebooks_compute_alike_on_newer_processors(monkeypatch):
+    env = notebooks.arithmetic()
+    code = "import numpy; print(numpy.show_config(mode='dicts')['SIMD Extensions'])"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr  # NumPy refuses names that it does not know
+    for found, said in [
+        ({"found": ["X86_V3", "X86_V4", "AVX512_ICL"]}, "X86_V4 AVX512_ICL"),
+        ({"found": ["SSE42", "AVX2", "AVX512F"]}, "AVX512F"),
+        ({"found": ["X86_V3"]}, None),
+    ]:
+        monkeypatch.setattr(np, "show_config", lambda mode, f=found: {"SIMD Extensions": f})
+        assert notebooks.arithmetic().get("NPY_DISABLE_CPU_FEATURES") == said
+        assert notebooks.arithmetic()["OPENBLAS_CORETYPE"] == "Haswell"
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": {"found": ["NEON"]}})
+    assert notebooks.arithmetic() == {}
