@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: study lab test clean
+.PHONY: study lab test bench clean
 
 study: $(READY)  ## panel, notebooks, figures, headline numbers
 	@$(BIN)/kokeilu study
@@ -15,6 +15,9 @@ lab: $(READY)  ## the notebooks in JupyterLab
 
 test: $(READY)  ## every test, the notebooks included
 	@$(BIN)/python -m pytest
+
+bench: $(READY)  ## every promised speed figure to docs/timings.md; about an hour, alone
+	@$(BIN)/python bench/all.py --large
 
 # The environment is remade when the lock changes; an interrupted install is not taken for whole.
 $(READY): requirements.lock pyproject.toml

@@ -2,40 +2,35 @@
 
 From the long frame to the table, against the fastest well-kept peers on the same data: diff-diff
 for the two-by-two and pyfixest for the event study (and the other way round). 309 municipalities ×
-96 months in 70 areas, 25 of them treated, then 10 and 100 times as many. Every answer is compared
-before it is timed. Rounds take turns, so that a busy spell of the machine meets everyone; seconds
-depend on the machine, the ratio (who / the first row of the task, same run) is the result, of the
-shortest rounds and of the middle ones. A peer that needed over `PATIENCE` seconds at one size is
-not asked at the next.
+96 months in 70 areas, 25 of them treated, then 10 and 100 times as many; from the second size on
+only the peer that was fastest before is asked, and none where it would fill the memory. Every
+answer is compared before it is timed. The least possible is to read the frame's five columns once.
 """
-
-import argparse
-import resource
-import time
-import warnings
 
 import numpy as np
 import pandas as pd
+import timing
 
 from kokeilu_analysis.methods import compare, fixed_effects, frames
 
 MUNICIPALITIES, MONTHS, START, AREAS, TREATED = 309, 96, 48, 70, 25
-PATIENCE = 1.0
 NAMES = ("y", "unit", "month", "treated")
+READ = "reading the data once"
 
 
-def long_frame(times):
+def long_frame(times, tiny=False):
     """Independent normals with shocks by area; no effect."""
     rng = np.random.default_rng(20210301)
-    units, areas = MUNICIPALITIES * times, AREAS * times
+    units, areas = MUNICIPALITIES // (8 if tiny else 1) * times, AREAS // (5 if tiny else 1) * times
     area = np.arange(units) % areas
+    treated = (area < areas * TREATED // AREAS).astype(int)
     y = rng.normal(size=(units, MONTHS)) + rng.normal(size=(areas, MONTHS))[area]
     frame = pd.DataFrame(
         {
             "unit": np.repeat(np.arange(units), MONTHS),
             "month": np.tile(np.arange(MONTHS), units),
             "area": np.repeat(area, MONTHS),
-            "treated": np.repeat((area < TREATED * times).astype(int), MONTHS),
+            "treated": np.repeat(treated, MONTHS),
             "y": y.ravel(),
         }
     )
@@ -43,35 +38,9 @@ def long_frame(times):
     return frame.assign(after=after, post=frame["treated"] * after)
 
 
-def race(tasks, rounds):
-    """Return the seconds of every round by task; who goes first changes from round to round."""
-    taken = {name: [] for name in tasks}
-    for turn in range(rounds):
-        for name in list(tasks)[:: 1 if turn % 2 else -1]:
-            if sum(taken[name]) > 10 * PATIENCE:
-                continue  # a slow one has said enough
-            began = time.perf_counter()
-            tasks[name]()
-            taken[name].append(time.perf_counter() - began)
-    return taken
-
-
-def lines(task, times, taken):
-    """Rows of the table: shortest and middle seconds, and their ratios to the first task's."""
-    seconds = pd.DataFrame(
-        {who: [min(s), np.median(s), len(s)] for who, s in taken.items()},
-        index=["shortest", "middle", "rounds"],
-    ).T
-    ratios = seconds[["shortest", "middle"]] / seconds[["shortest", "middle"]].iloc[0]
-    rows = seconds.join(ratios.add_prefix("ratio_")).rename_axis("who").reset_index()
-    return rows.assign(task=task, times=times)[["task", "times", *rows.columns]]
-
-
-def show(tables):
-    """Print the rows of all tables."""
-    table = pd.concat(tables, ignore_index=True).astype({"rounds": int})
-    digits = {"shortest": 5, "middle": 5, "ratio_shortest": 2, "ratio_middle": 2}
-    print(table.round(digits).to_string(index=False))
+def read(frame):
+    """Sum the columns that every answer depends on."""
+    return [frame[name].to_numpy().sum() for name in (*NAMES, "area")]
 
 
 def did_tasks(frame):
@@ -81,10 +50,6 @@ def did_tasks(frame):
 
     def ours():
         return compare.did(frame, *NAMES, START, cluster="area").loc[0, "estimate"]
-
-    def with_gaps_solved():
-        table = frames.panel(frame, *NAMES, None, "area")
-        return fixed_effects.two_by_two(table, np.arange(MONTHS) >= START)["estimate"]
 
     def fixest():
         fit = pyfixest.feols("y ~ post | unit + month", frame, vcov={"CRV1": "area"})
@@ -96,10 +61,17 @@ def did_tasks(frame):
         )
         return fit.att
 
-    return {"compare.did": ours, "same as regression": with_gaps_solved} | {
-        "diff-diff": diff_diff,
-        "pyfixest": fixest,
-    }
+    return ours, {"diff-diff": diff_diff, "pyfixest": fixest}
+
+
+def gap_tasks(frame):
+    """The two-by-two as the regression that stands gaps, one number each."""
+
+    def ours():
+        table = frames.panel(frame, *NAMES, None, "area")
+        return fixed_effects.two_by_two(table, np.arange(MONTHS) >= START)["estimate"]
+
+    return ours, did_tasks(frame)[1]
 
 
 def event_tasks(frame):
@@ -128,31 +100,43 @@ def event_tasks(frame):
         )
         return sum(abs(e.effect) for e in fit.period_effects.values())
 
-    return {"compare.event_study": ours, "pyfixest": fixest, "diff-diff": diff_diff}
+    return ours, {"pyfixest": fixest, "diff-diff": diff_diff}
 
 
-def main():
-    """Print a table of tasks, sizes, seconds and ratios."""
-    warnings.simplefilter("ignore")
-    asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    asked.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 100])
-    tables, tired = [], set()
-    for times in asked.parse_args().sizes:
-        frame = long_frame(times)
-        for task, make in (("two-by-two", did_tasks), ("event study", event_tasks)):
-            asked_now = {n: run for n, run in make(frame).items() if (task, n) not in tired}
-            answers = {name: run() for name, run in asked_now.items()}
-            reference = next(iter(answers.values()))
-            for name, answer in answers.items():
-                if not np.isclose(answer, reference, rtol=1e-6):
-                    raise SystemExit(f"{task}, {name}: {answer} is not {reference}.")
-            taken = race(asked_now, 25 if times == 1 else 3)
-            tired |= {(task, name) for name, seconds in taken.items() if min(seconds) > PATIENCE}
-            tables.append(lines(task, times, taken))
-    show(tables)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"peak memory of the whole run, peers included, {peak:.1f} GiB")
+TASKS = {
+    "two-by-two": did_tasks,
+    "two-by-two where there are gaps": gap_tasks,
+    "event study": event_tasks,
+}
+
+
+def rows(asked):
+    """Yield the rows: each task at each size."""
+    last = {}
+    for times in asked.sizes:
+        frame = long_frame(times, asked.tiny)
+        for task, make in TASKS.items():
+            ours, peers = make(frame)
+            before = last.get(task)
+            wide = make is event_tasks and times > 10
+            if wide:
+                peers = {}
+            elif before:
+                peers = {who: run for who, run in peers.items() if who == before[1].peer}
+            for who, run in peers.items():
+                timing.same(f"{task}, {who}", run() / ours(), 1, 1e-6)
+            row = timing.race(
+                f"{task}, {times}×",
+                ours,
+                peers,
+                (READ, lambda frame=frame: read(frame)),
+                rounds=asked.rounds,
+                aim_ratio=None if make is gap_tasks else 0.2,
+                note="no peer asked: it fills over 11 GiB" if wide else "",
+            )
+            last[task] = times, row
+            yield timing.grown(row, times, before)
 
 
 if __name__ == "__main__":
-    main()
+    timing.main(rows, __doc__)

@@ -3,41 +3,40 @@
 500 random linked tables (two-way, with totals, nested and crossing divisions) are protected, and
 an attacker who shares no code with the study works out every hidden cell from what is published,
 by two linear programmes each. None may be known to within the threshold. Then a panel of the
-study's size is protected: the published counts, with a made-up count in the place of each that is
-hidden.
+study's size is protected and audited: the published counts, with a made-up count in the place of
+each that is hidden. Run alone it also prints which hidden counts follow from what is printed.
 """
 
-import argparse
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import timing
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from linked_tables import draw, small_differences, widths  # noqa: E402
+import linked_tables
 
-from kokeilu_analysis import release  # noqa: E402
-from kokeilu_analysis.methods import suppression  # noqa: E402
-from kokeilu_analysis.report import disclosure  # noqa: E402
-from kokeilu_analysis.sources import panel  # noqa: E402
+from kokeilu_analysis import release
+from kokeilu_analysis.methods import suppression
+from kokeilu_analysis.report import disclosure
+from kokeilu_analysis.sources import panel
 
 
-def attacked(tables):
-    """Protect and attack random tables; return what was counted."""
-    found = dict.fromkeys(("cells", "small", "hidden", "known", "protecting", "attacking"), 0)
-    for seed in range(tables):
-        table, sums, within = draw(seed)
-        rounding = 3 if seed % 5 == 4 else 0
-        began = time.perf_counter()
-        spec = suppression.Spec(("unit", "measure"), sums, within, rounding=rounding)
-        made, _ = suppression.protect(table, spec)
-        found["protecting"] += time.perf_counter() - began
-        began = time.perf_counter()
-        asked = small_differences(table, within, spec.minimum)
-        cells, rests = widths(made, sums, within, rounding, asked)
-        found["attacking"] += time.perf_counter() - began
+def drawn(seed):
+    """A random table, and how it is protected."""
+    table, sums, within = linked_tables.draw(seed)
+    rounding = 3 if seed % 5 == 4 else 0
+    return table, suppression.Spec(("unit", "measure"), sums, within, rounding=rounding)
+
+
+def attacked(tables, published):
+    """Count what there was, what was hidden, and what the attacker knows to the threshold."""
+    found = Counter()
+    for (table, spec), made in zip(tables, published, strict=True):
+        asked = linked_tables.small_differences(table, spec.within, spec.minimum)
+        cells, rests = linked_tables.widths(made, spec.sums, spec.within, spec.rounding, asked)
         found["cells"] += len(table)
         found["small"] += int(table["value"].between(1, spec.minimum - 1).sum())
         found["hidden"] += len(cells)
@@ -45,10 +44,11 @@ def attacked(tables):
     return found
 
 
-def simulated_panel(seed=20210301):
-    """The panel's linked counts with made-up counts of 1-4 where they are hidden."""
+def simulated_panel(months, seed=20210301):
+    """The panel's linked counts of some months with made-up counts of 1-4 where they are hidden."""
     cells = panel.load(sorted(release.counts()))
     cells = cells[cells["status"].isin(["observed", "hidden"])]
+    cells = cells[cells["month"].isin(np.sort(cells["month"].unique())[:months])]
     made_up = np.random.default_rng(seed).integers(1, 5, len(cells))
     value = cells["value"].where(cells["status"] == "observed", made_up)
     keys = ["municipality", "month"]
@@ -59,36 +59,49 @@ def simulated_panel(seed=20210301):
     for part, whole in sorted(links, key=lambda pair: pair[1] != "jobseekers"):
         wide[part] = wide[[part, whole]].min(axis=1)
     wide["unemployed_under_20"] = wide[["unemployed_under_20", "unemployed_under_25"]].min(axis=1)
-    return wide.reset_index().melt(keys, var_name="measure")
+    cells = wide.reset_index().melt(keys, var_name="measure")
+    flows = {measure for _, *parts in release.links()["flows"] for measure in parts}
+    return cells.assign(kept=False, flow=cells["measure"].isin(flows))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("--tables", type=int, default=500)
-    parser.add_argument("--months", type=int, default=86, help="of the panel; 0 leaves it out")
-    options = parser.parse_args()
-    found = attacked(options.tables)
-    print(
-        f"{options.tables} tables, {found['cells']:,} cells, {found['small']:,} small, "
-        f"{found['hidden']:,} hidden; known to within the threshold: {found['known']}; "
-        f"protected in {found['protecting']:.1f} s, attacked in {found['attacking']:.1f} s"
+def rows(asked):
+    """Yield the rows."""
+    tables = [drawn(seed) for seed in range(asked.of(500, 2))]
+    published = []
+
+    def protect():
+        published[:] = [suppression.protect(*pair)[0] for pair in tables]
+
+    yield timing.race("protecting 500 random tables", protect, rounds=asked.rounds)
+    found = Counter()
+    attack = timing.race(
+        "attacking them by linear programmes",
+        lambda: found.update(attacked(tables, published)),
+        rounds=1,
     )
-    if options.months:
-        cells = simulated_panel()
-        months = np.sort(cells["month"].unique())[: options.months]
-        cells = cells[cells["month"].isin(months)].reset_index(drop=True)
-        spec = release.spec(disclosure.DEFAULTS)
-        began = time.perf_counter()
-        made, log = suppression.protect(cells, spec, "panel")
-        took = time.perf_counter() - began
-        began = time.perf_counter()
-        known = suppression.attack(made, spec)["determined"].sum()
-        print(
-            f"panel of {len(cells):,} cells: {log['rule'].value_counts().to_dict()}, protected in "
-            f"{took:.1f} s, audited in {time.perf_counter() - began:.1f} s, known: {known}"
-        )
-    print(release.published(panel.load()).query("narrowed > 0").to_string(index=False))
+    yield timing.noted(
+        attack,
+        f"{found['cells']:,} cells, {found['small']:,} small, {found['hidden']:,} hidden; "
+        f"known to within the threshold: {found['known']}",
+    )
+    cells, spec = simulated_panel(asked.of(86, 1)), release.spec(disclosure.DEFAULTS)
+    made = []
+
+    def panel_protected():
+        made[:] = suppression.protect(cells, spec, "panel")
+
+    row = timing.race("protecting a panel of 86 months", panel_protected, rounds=asked.rounds)
+    rules = ", ".join(f"{n:,} {rule}" for rule, n in made[1]["rule"].value_counts().items())
+    yield timing.noted(row, f"{len(cells):,} cells: {rules}")
+    known = []
+
+    def audited():
+        known[:] = [int(suppression.attack(made[0], spec)["determined"].sum())]
+
+    row = timing.race("auditing it", audited, rounds=asked.rounds)
+    yield timing.noted(row, f"known: {known[0]}")
 
 
 if __name__ == "__main__":
-    main()
+    timing.main(rows, __doc__)
+    print(release.published(panel.load()).query("narrowed > 0").to_string(index=False))

@@ -4,30 +4,27 @@ On the data of `bench/compare.py`: 309 municipalities × 96 months in 70 areas, 
 
 - the wild cluster bootstrap with its interval, and randomization by area, from the long frame,
   against pyfixest on the same changes (one row a municipality; its bootstrap needs the package
-  wildboottest and its randomization numba: without them the peer's row is left out and said so);
+  wildboottest and its randomization numba: without them the row says so);
 - a million reassignments, and 2,000 specifications × 9,999 reassignments, against the one matrix
   product of that size that no method can do without;
 - synthetic difference-in-differences through `compare.synthetic_did` against diff-diff itself.
 
-Every answer is compared before it is timed, ratios are within one run (see `bench/compare.py`).
-Before that the own tasks with 10 and 100 times the municipalities, each size in a process of its
-own: how much longer than at the size before, and the peak of memory.
+Every answer is compared before it is timed. The own tasks also with 10 and 100 times the
+municipalities, each in a process of its own, with the peak of memory.
 """
 
-import argparse
-import multiprocessing
 import resource
-import time
-import warnings
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
+from multiprocessing import get_context
 
 import numpy as np
-import pandas as pd
-from compare import MONTHS, NAMES, START, lines, long_frame, race, show
+import timing
+from compare import MONTHS, NAMES, START, long_frame
 
 from kokeilu_analysis.methods import compare, frames, inference, multiple
 
-DRAWS, MANY, SPECS, PLACEBOS = 9_999, 1_000_000, 2_000, 50
+PRODUCT = "one matrix product"
 
 
 def changes(frame):
@@ -38,11 +35,11 @@ def changes(frame):
     return facts.assign(change=values[:, late].mean(axis=1) - values[:, ~late].mean(axis=1))
 
 
-def wild(frame):
-    return inference.wild_cluster(changes(frame), "change ~ treated", "treated", "cluster", DRAWS)
+def wild(frame, draws):
+    return inference.wild_cluster(changes(frame), "change ~ treated", "treated", "cluster", draws)
 
 
-def randomized(frame, draws=DRAWS):
+def randomized(frame, draws):
     unit = changes(frame)
     return inference.randomization(unit["change"], unit["treated"], unit["cluster"], draws)
 
@@ -60,115 +57,8 @@ def specified(frame):
     return multiple.specification_sums(change, weight, facts["treated"], facts["cluster"])
 
 
-def curve(frame):
-    return multiple.specification_curve(*specified(frame), draws=DRAWS)
-
-
-def same(what, ours, theirs, tolerance):
-    """Stop when two answers differ by more than the tolerance."""
-    if not np.allclose(ours, theirs, rtol=0, atol=tolerance):
-        raise SystemExit(f"{what}: {ours} is not {theirs} within {tolerance}.")
-
-
-def bootstrap_race(frame, rounds):
-    def fixest():
-        import pyfixest
-
-        fit = pyfixest.feols("change ~ treated", changes(frame), vcov={"CRV1": "cluster"})
-        return fit.wildboottest(DRAWS, cluster="cluster", param="treated", seed=1)
-
-    tasks = {"wild_cluster": lambda: wild(frame)}
-    try:
-        import wildboottest  # noqa: F401 -- the peer prints, and goes on to fail, without it
-
-        peer = fixest()
-    except ImportError:
-        print("wild bootstrap: pyfixest has no wildboottest here; not compared")
-    else:
-        ours = wild(frame)
-        same("t", ours["t"], peer["t value"], 1e-8)
-        same("p", ours["p"], peer["Pr(>|t|)"], noise(ours["p"], DRAWS))
-        tasks["pyfixest"] = fixest
-    return lines(f"wild bootstrap {DRAWS:,}", 1, race(tasks, rounds))
-
-
-def randomization_race(frame, rounds):
-    def fixest():
-        import pyfixest
-
-        unit = changes(frame).astype({"treated": float})  # whole numbers stay all 0 when redrawn
-        fit = pyfixest.feols("change ~ treated", unit, vcov={"CRV1": "cluster"})
-        rng = np.random.default_rng(1)
-        return fit.ritest("treated", cluster="cluster", reps=DRAWS, rng=rng)
-
-    tasks, ours = {"randomization": lambda: randomized(frame)}, randomized(frame)
-    try:
-        peer = fixest()
-    except ImportError:
-        print("randomization: pyfixest has no numba here; not compared")
-    else:
-        same("estimate", ours["estimate"], float(peer["Estimate"]), 1e-8)
-        # it draws a coin for each area instead of keeping 25 treated: another distribution
-        same("p, coins against a kept count", ours["p"], peer["Pr(>|t|)"], 0.05)
-        tasks["pyfixest"] = fixest
-    return lines(f"randomization {DRAWS:,}", 1, race(tasks, rounds))
-
-
-def million_race(frame, rounds):
-    unit = changes(frame)
-    by_area = unit.groupby(unit["cluster"].astype(str))
-    sums = np.column_stack([by_area["change"].sum(), by_area.size()])
-    is_treated = by_area["treated"].first().to_numpy() == 1
-    ready = np.empty((MANY, len(sums)))
-    np.concatenate(list(inference.assignments(is_treated, MANY)), out=ready, casting="unsafe")
-    found, total = ready @ sums, sums.sum(axis=0)
-    difference = found[:, 0] / found[:, 1] - (total[0] - found[:, 0]) / (total[1] - found[:, 1])
-    ours = randomized(frame, MANY)
-    same("placebo", ours["placebo"], difference, 1e-8)
-    same("p", ours["p"], randomized(frame)["p"], noise(ours["p"], DRAWS))
-    tasks = {
-        "randomization": lambda: randomized(frame, MANY),
-        "matrix product alone": lambda: ready @ sums,
-    }
-    return lines(f"randomization {MANY:,}", 1, race(tasks, rounds))
-
-
-def curve_race(frame, rounds):
-    sums, sizes, is_treated = specified(frame)
-    assigned = np.concatenate(list(inference.assignments(is_treated, DRAWS))).astype(float)
-    both = np.concatenate([sums, sizes], axis=1)
-
-    def product():  # in blocks, as 20 million numbers would wait for memory
-        return [assigned[begin : begin + 1024] @ both for begin in range(0, DRAWS, 1024)]
-
-    chosen, total = np.concatenate(product()), both.sum(axis=0)
-    gap = chosen[:, :SPECS] / chosen[:, SPECS:]
-    gap -= (total - chosen)[:, :SPECS] / (total - chosen)[:, SPECS:]
-    ours = curve(frame)
-    same("median", ours["placebo_median"], np.median(gap, axis=1), 1e-8)
-    larger = (np.abs(gap) >= np.abs(ours["table"]["estimate"].to_numpy())).sum(axis=0)
-    same("p", ours["table"]["p"], (1 + larger) / (DRAWS + 1), 1e-3)
-    del chosen, gap
-    tasks = {"specification_curve": lambda: curve(frame), "matrix product alone": product}
-    return lines(f"{SPECS:,} specifications × {DRAWS:,}", 1, race(tasks, rounds))
-
-
-def synthetic_race(frame, rounds):
-    from diff_diff import SyntheticDiD
-
-    def ours():
-        row = compare.synthetic_did(frame, *NAMES, START, draws=PLACEBOS).loc[0]
-        return row["estimate"], row["se"]
-
-    def direct():
-        model = SyntheticDiD(variance_method="placebo", n_bootstrap=PLACEBOS, seed=0)
-        names = dict(zip(("outcome", "unit", "time", "treatment"), NAMES, strict=True))
-        fit = model.fit(frame, post_periods=list(range(START, MONTHS)), **names)
-        return fit.att, fit.se
-
-    same("synthetic difference-in-differences", ours(), direct(), 0)
-    tasks = {"diff-diff": direct, "compare.synthetic_did": ours}
-    return lines(f"synthetic, {PLACEBOS} placebos", 1, race(tasks, rounds))
+def curve(frame, draws):
+    return multiple.specification_curve(*specified(frame), draws=draws)
 
 
 def noise(p, draws):
@@ -176,59 +66,161 @@ def noise(p, draws):
     return 4 * np.sqrt(2 * p * (1 - p) / draws) + 2 / draws
 
 
-OWN = {
-    "two-by-two": lambda f: compare.did(f, *NAMES, START, cluster="area"),
-    "event study": lambda f: compare.event_study(f, *NAMES, START, cluster="area"),
-    "wild bootstrap": wild,
-    "randomization": randomized,
-    "specification curve": curve,
-}
+def fixest(frame):
+    """The peer's regression of the changes."""
+    import pyfixest
+
+    unit = changes(frame).astype({"treated": float})  # whole numbers stay all 0 when redrawn
+    return pyfixest.feols("change ~ treated", unit, vcov={"CRV1": "cluster"})
 
 
-def grown(task, times):
-    """Shortest of three rounds (one when it is slow) and the peak of memory before and after."""
-    frame = long_frame(times)
-    OWN[task](long_frame(1))  # imports, not timed
+def lacks(package):
+    """Say that the peer lacks what makes it quick; without that it would be no fair comparison."""
+    return "" if find_spec(package) else f"pyfixest has no {package} here: not compared"
+
+
+def wild_peer(frame, draws):
+    if lack := lacks("wildboottest"):
+        return {}, lack
+
+    def peer():
+        how = {"cluster": "cluster", "param": "treated", "seed": 1}
+        return fixest(frame).wildboottest(draws, **how)
+
+    ours, theirs = wild(frame, draws), peer()
+    timing.same("t", ours["t"], theirs["t value"], 1e-8)
+    timing.same("p", ours["p"], theirs["Pr(>|t|)"], noise(ours["p"], draws))
+    return {"pyfixest": peer}, ""
+
+
+def randomized_peer(frame, draws):
+    if lack := lacks("numba"):
+        return {}, lack
+
+    def peer():
+        rng = np.random.default_rng(1)
+        return fixest(frame).ritest("treated", cluster="cluster", reps=draws, rng=rng)
+
+    ours, theirs = randomized(frame, draws), peer()
+    timing.same("estimate", ours["estimate"], float(theirs["Estimate"]), 1e-8)
+    # it draws a coin for each area instead of keeping 25 treated: another distribution
+    coins = 0.05 + noise(0.5, draws)
+    timing.same("p, coins against a kept count", ours["p"], theirs["Pr(>|t|)"], coins)
+    return {"pyfixest": peer}, ""
+
+
+def reassigned(frame, draws):
+    """Return the reassignments as numbers and what they are multiplied with."""
+    unit = changes(frame)
+    by_area = unit.groupby(unit["cluster"].astype(str))
+    sums = np.column_stack([by_area["change"].sum(), by_area.size()])
+    is_treated = by_area["treated"].first().to_numpy() == 1
+    ready = np.empty((draws, len(sums)))
+    np.concatenate(list(inference.assignments(is_treated, draws)), out=ready, casting="unsafe")
+    return ready, sums
+
+
+def million_product(frame, draws):
+    ready, sums = reassigned(frame, draws)
+    found, total = ready @ sums, sums.sum(axis=0)
+    difference = found[:, 0] / found[:, 1] - (total[0] - found[:, 0]) / (total[1] - found[:, 1])
+    timing.same("placebo", randomized(frame, draws)["placebo"], difference, 1e-8)
+    return lambda: ready @ sums
+
+
+def curve_product(frame, draws):
+    sums, sizes, is_treated = specified(frame)
+    assigned = np.concatenate(list(inference.assignments(is_treated, draws))).astype(float)
+    both = np.concatenate([sums, sizes], axis=1)
+
+    def product():  # in blocks, as 20 million numbers would wait for memory
+        return [assigned[begin : begin + 1024] @ both for begin in range(0, draws, 1024)]
+
+    chosen, total = np.concatenate(product()), both.sum(axis=0)
+    specs = sums.shape[1]
+    gap = chosen[:, :specs] / chosen[:, specs:]
+    gap -= (total - chosen)[:, :specs] / (total - chosen)[:, specs:]
+    ours = curve(frame, draws)
+    timing.same("median", ours["placebo_median"], np.median(gap, axis=1), 1e-8)
+    larger = (np.abs(gap) >= np.abs(ours["table"]["estimate"].to_numpy())).sum(axis=0)
+    timing.same("p", ours["table"]["p"], (1 + larger) / (draws + 1), 1e-3)
+    return product
+
+
+def synthetic_row(frame, asked):
+    from diff_diff import SyntheticDiD
+
+    placebos = asked.of(50, 3)
+
+    def ours():
+        row = compare.synthetic_did(frame, *NAMES, START, draws=placebos).loc[0]
+        return row["estimate"], row["se"]
+
+    def direct():
+        model = SyntheticDiD(variance_method="placebo", n_bootstrap=placebos, seed=0)
+        names = dict(zip(("outcome", "unit", "time", "treatment"), NAMES, strict=True))
+        fit = model.fit(frame, post_periods=list(range(START, MONTHS)), **names)
+        return fit.att, fit.se
+
+    timing.same("synthetic difference-in-differences", ours(), direct(), 0)
+    name = "synthetic difference-in-differences, 50 placebos"
+    return timing.race(name, ours, {"diff-diff, called directly": direct}, rounds=asked.rounds)
+
+
+OWN = {"wild bootstrap": wild, "randomization": randomized, "2,000 specifications": curve}
+
+
+def alone(task, times, draws, tiny):
+    """Seconds of up to three rounds and the peak of memory in GiB."""
+    frame = long_frame(times, tiny)
+    OWN[task](long_frame(1, tiny), draws)  # imports, not timed
     seconds = []
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     while not seconds or (len(seconds) < 3 and seconds[0] < 5):
-        began = time.perf_counter()
-        OWN[task](frame)
-        seconds.append(time.perf_counter() - began)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return min(seconds), before / 1024**2, after / 1024**2
+        seconds.append(timing.clocked(lambda: OWN[task](frame, draws)))
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
-def growth(sizes):
-    """How time and memory of the own tasks grow; every task and size in a fresh process."""
-    spawn = multiprocessing.get_context("spawn")
-    rows = []
+def rows(asked):
+    """Yield the rows."""
+    draws, many = asked.of(9_999, 199), asked.of(1_000_000, 999)
+    spawn = get_context("spawn")  # a forked process would begin with this one's peak of memory
     for task in OWN:
-        last = None
-        for times in sizes:
+        before = None
+        for times in asked.sizes:
             with ProcessPoolExecutor(1, mp_context=spawn) as one:
-                seconds, before, after = one.submit(grown, task, times).result()
-            by_size = np.nan if last is None else seconds / last[0] / (times / last[1])
-            rows.append((task, times, seconds, by_size, before, after))
-            last = seconds, times
-    columns = ["task", "times", "seconds", "per_unit", "GiB_frame_alone", "GiB_peak"]
-    return pd.DataFrame(rows, columns=columns).round(4)
-
-
-def main():
-    """Print both tables."""
-    warnings.simplefilter("ignore")
-    asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    asked.add_argument("--rounds", type=int, default=7)
-    asked.add_argument("--sizes", type=int, nargs="*", default=[1, 10, 100])
-    given = asked.parse_args()
-    if given.sizes:  # first: a process begins with the peak of the one that started it
-        print("Own tasks; per_unit = growth of time over growth of data, 1 = linear")
-        print(growth(given.sizes).to_string(index=False, na_rep="-"), end="\n\n")
-    frame = long_frame(1)
-    races = bootstrap_race, randomization_race, million_race, curve_race, synthetic_race
-    show([one(frame, given.rounds) for one in races])
+                seconds, peak = one.submit(alone, task, times, draws, asked.tiny).result()
+            row = timing.Row(
+                f"{task}, 9,999 draws, {times}×",
+                timing.Spread.of(seconds),
+                note=f"peak {peak:.1f} GiB",
+            )
+            yield timing.grown(row, times, before)
+            before = times, row
+    frame = long_frame(1, asked.tiny)
+    for task, peer in (("wild bootstrap", wild_peer), ("randomization", randomized_peer)):
+        peers, note = peer(frame, draws)
+        ours = OWN[task]
+        yield timing.race(
+            f"{task}, 9,999 draws, and its peer",
+            lambda ours=ours: ours(frame, draws),
+            peers,
+            rounds=asked.rounds,
+            note=note,
+        )
+    yield timing.race(
+        "randomization, 1,000,000 draws",
+        lambda: randomized(frame, many),
+        limit=(PRODUCT, million_product(frame, many)),
+        rounds=asked.rounds,
+    )
+    yield timing.race(
+        "2,000 specifications, 9,999 draws, and the product",
+        lambda: curve(frame, draws),
+        limit=(PRODUCT, curve_product(frame, draws)),
+        rounds=asked.rounds,
+    )
+    yield synthetic_row(frame, asked)
 
 
 if __name__ == "__main__":
-    main()
+    timing.main(rows, __doc__)

@@ -1,22 +1,23 @@
 """Time and memory of registers: run `.venv/bin/python bench/registers.py [ROWS ...]` from the root.
 
-Simulated spells; by default a million and ten million of them. Each line is a process of its own:
-the counts of the panel by the package, the same in hand-written SQL of DuckDB in the same run, and
-the checks. `100000000` needs some 2.5 GB of disk in the folder of temporary files and some minutes.
+Simulated spells; by default a million of them, with `--large` also a hundred million, which needs
+some 2.5 GB of disk in the folder of temporary files and some minutes. Each round is a process of
+its own: the counts of the panel by the package, the same in SQL written by hand, and the checks.
 `--core` leaves out service, year of birth and nationality, which only measures of the open table
 need; interview dates stay, since `interviews` and `target_interviews` are outcomes.
 """
 
-import argparse
 import json
 import re
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import pandas as pd
+import timing
 
 from kokeilu_analysis.methods import simulate_registers
 from kokeilu_analysis.sources import facts, register_counts, register_rules, register_spells
@@ -194,10 +195,48 @@ def alone(task, folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+AIMS = {1_000_000: 3, 100_000_000: 60}  # seconds, by spells
+
+
+def rows(asked, numbers=(), core=False):
+    """Yield the rows: counting, its peak of memory and checking, for each number of spells."""
+    before = None
+    for number in numbers or AIMS:
+        title = f"registers, {number:,} spells" + (" without four columns" if core else "")
+        if number > 1_000_000 and not (numbers or asked.large):
+            yield timing.Row(title, aim=AIMS[number], aim_ratio=1.3, note="only with --large")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder), asked.of(number, 3_000), core)
+            peaks, said = [], {}
+
+            def seconds(task, folder=folder, peaks=peaks, said=said):
+                took, peak, said[task] = alone(task, folder)
+                if task == "package":
+                    peaks.append(peak)
+                return took
+
+            row = timing.race(
+                title,
+                "package",
+                {"DuckDB, SQL by hand": "sql"},
+                rounds=asked.rounds,
+                measure=seconds,
+                aim=AIMS.get(number),
+                aim_ratio=1.3,
+            )
+            same = all(said["package"].get(k, v) == v for k, v in said["sql"].items())
+            row = timing.noted(row, f"{len(said['package'])} measures, same counts: {same}")
+            yield timing.grown(row, number, before)
+            before = number, row
+            yield timing.Row(f"{title}: memory", timing.Spread.of(peaks), "MiB", aim=1024)
+            yield timing.race(f"{title}: checks", "check", rounds=asked.rounds, measure=seconds)
+
+
 def main():
-    """Print a table of tasks, times and memory."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("rows", nargs="*", type=int, default=[1_000_000, 10_000_000])
+    """Print the rows, or do one task in this process."""
+    parser = timing.parser(__doc__)
+    parser.add_argument("numbers", nargs="*", type=int, metavar="SPELLS")
     parser.add_argument("--core", action="store_true")
     parser.add_argument("--task", nargs=2)
     options = parser.parse_args()
@@ -211,23 +250,9 @@ def main():
         peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
         print(json.dumps([seconds, peak, said]))
         return
-    first = None
-    for rows in options.rows:
-        with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), rows, options.core)
-            size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20
-            results = {task: alone(task, folder) for task in TASKS}
-        count = results["check"][2]["spells"]
-        ours, bare = results["package"], results["sql"]
-        same = all(ours[2].get(k, v) == v for k, v in bare[2].items())
-        print(f"{count:,} spells, {size:,.0f} MiB, {len(ours[2])} measures", flush=True)
-        for task, (seconds, peak, _) in results.items():
-            print(f"  {task:8s} {seconds:7.1f} s   peak {peak:5.0f} MiB")
-        print(f"  package / sql {ours[0] / bare[0]:.2f}, same counts: {same}")
-        if first:
-            times = count / first[0], ours[0] / first[1]
-            print("  {:.0f} times the spells, {:.0f} times the time".format(*times))
-        first = first or (count, ours[0])
+    warnings.simplefilter("ignore")
+    for line in timing.table(rows(timing.asked(options), options.numbers, options.core)):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
