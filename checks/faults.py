@@ -2,11 +2,15 @@
 
 Not changed: texts (messages, f-strings, docstrings, names of columns), what is raised (but whether
 anything is raised), arguments of warnings, annotations, decorators, imports, `__all__`.
+
+A mutant has two names: `name` with its line, to find it, and `key` without, to remember it by:
+module, function, statement, what became what, and a number where that is not the only one. A key
+holds while other lines are edited, and lapses when its own statement is.
 """
 
 import ast
 import copy
-from collections import namedtuple
+from collections import Counter, namedtuple
 
 SWAPS = [
     (ast.Lt, ast.LtE),
@@ -30,7 +34,7 @@ OPPOSITE = {
 NEGATED_ALREADY = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
 
 # `lines`: (first, last) that a test must reach; None if the code runs at import
-Mutant = namedtuple("Mutant", "module name lines edit")
+Mutant = namedtuple("Mutant", "module name key lines edit")
 
 
 def opposite(node):
@@ -142,11 +146,21 @@ def header(node):
     return node.lineno, max(node.lineno, last if last is not None else node.end_lineno)
 
 
-def places(node, lines=None, known=(), inside=False):
-    """Every (node, parent, field, index, lines, known) that may be faulty.
+def statement(node):
+    """The first line of a statement, shortened."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return f"def {node.name}"
+    return ast.unparse(node).partition("\n")[0][:110]
 
-    `lines` are those that a test must reach; None when the code runs at import.
+
+def places(node, lines=None, known=(), inside=False, at=("", "")):
+    """Every (node, parent, field, index, lines, known, where) that may be faulty.
+
+    `lines` are those that a test must reach; None when the code runs at import. `where` names the
+    function and the statement.
     """
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        at = f"{at[0]}.{node.name}", statement(node)
     if isinstance(node, ast.FunctionDef):
         known = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
         known |= {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
@@ -161,31 +175,36 @@ def places(node, lines=None, known=(), inside=False):
                 continue
             if isinstance(child, ast.Assign) and ast.unparse(child.targets[0]) == "__all__":
                 continue
-            at = header(child) if isinstance(child, ast.stmt) and inside else lines
+            reached = header(child) if isinstance(child, ast.stmt) and inside else lines
             index = index if isinstance(value, list) else None
-            yield child, node, field, index, at, known
+            place = (at[0], statement(child)) if isinstance(child, ast.stmt) else at
+            yield child, node, field, index, reached, known, place
             if isinstance(child, ast.keyword) and child.arg == "axis":
                 continue
             if isinstance(child, ast.Call) and ast.unparse(child.func).endswith("warn"):
                 continue
-            yield from places(child, lines, known, inside)
+            yield from places(child, lines, known, inside, place)
 
 
 def mutants(module, source):
     """The syntax tree of a module and all its mutants, in the order of its text."""
-    found, tree = [], ast.parse(source)
-    for node, parent, field, index, lines, known in places(tree):
+    found, tree, times = [], ast.parse(source), Counter()
+    for node, parent, field, index, lines, known, where in places(tree):
         new = list(faults(node, known))
         if isinstance(node, ast.keyword) and node.arg == "axis":
             if isinstance(node.value, ast.Constant) and node.value.value in (0, 1):
                 new = [changed(node, value=ast.Constant(1 - node.value.value))]
         for other in new:
             at = node if hasattr(node, "lineno") else node.target  # comprehensions have no place
-            name = f"{module}:{at.lineno}:{at.col_offset}: {described(node, other)}"
+            says = described(node, other)
+            name = f"{module}:{at.lineno}:{at.col_offset}: {says}"
+            key = f"{module}{where[0]}: {where[1]} | {says}"
+            times[key] += 1
+            key += f" ({times[key]})" if times[key] > 1 else ""
             if isinstance(node, ast.expr | ast.stmt):
                 ast.copy_location(other, node)
             ast.fix_missing_locations(other)
-            found.append(Mutant(module, name, lines, (parent, field, index, other)))
+            found.append(Mutant(module, name, key, lines, (parent, field, index, other)))
     return tree, found
 
 

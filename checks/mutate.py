@@ -9,6 +9,11 @@ folder for temporary files by the content of code and tests), the quickest first
 Tests that take longer than `SLOW` or that measure time are left out.
 
 `--sample N --seed S` draws N mutants of each group instead of all; `--only ID` runs named ones.
+
+`mutants_accepted.toml` lists survivors that were looked at and left, by their keys and with the
+reason: no fault (`equivalent`), only `speed`, or a `tolerance` that no known input feels. They are
+run like all others, count as survivors in the share, and have a column of their own. A key there
+that no mutant has any more ends the run; one that is killed is said.
 """
 
 import argparse
@@ -23,6 +28,8 @@ import signal
 import sys
 import tempfile
 import time
+import tomllib
+from collections import Counter
 from importlib import import_module, machinery, util
 from pathlib import Path
 
@@ -33,6 +40,8 @@ from faults import commit, mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 GATE = "kokeilu_analysis/report/disclosure.py"
+ACCEPTED = ROOT / "checks/mutants_accepted.toml"
+KINDS = ("equivalent", "speed", "tolerance")
 TARGET = 0.85
 GROUPS = {
     "backlog": "backlog clearing conflicts constraints order program replies statements",
@@ -311,16 +320,32 @@ def show(table):
     """Print the table of results, as far as they go; the intervals are exact binomial ones."""
     from scipy.stats import binomtest
 
-    print("\n| group | mutants | tried | killed | out of time | survived | share | 95 % |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for group, total, results in table:
+    columns = "group | mutants | tried | killed | out of time | survived | of these accepted"
+    print(f"\n| {columns} | share | 95 % |")
+    print("| " + " | ".join(["---"] * 9) + " |")
+    for group, total, results, left in table:
         killed, late, alive = map(results.count, ("killed", "timeout", "survived"))
         if results:
             ends = binomtest(killed + late, len(results)).proportion_ci(method="exact")
+            counts = total, len(results), killed, late, alive, left.total()
             print(
-                f"| {group} | {total} | {len(results)} | {killed} | {late} | {alive} "
+                f"| {group} | {' | '.join(map(str, counts))} "
                 f"| {1 - alive / len(results):.1%} | {ends.low:.1%} to {ends.high:.1%} |"
             )
+
+
+def accepted():
+    """Kind of each survivor that was looked at and left, by its key."""
+    found = {}
+    for entry in tomllib.loads(ACCEPTED.read_text(encoding="utf-8"))["accepted"]:
+        kind, reason = entry["kind"], entry["reason"]
+        if kind not in KINDS or not reason:
+            raise SystemExit(f"{ACCEPTED.name}: {kind!r} with {reason!r}; one of {KINDS}, a reason")
+        for key in entry["mutants"]:
+            if key in found:
+                raise SystemExit(f"{ACCEPTED.name}: {key} is there twice")
+            found[key] = kind
+    return found
 
 
 def drawn(pool, options):
@@ -341,7 +366,7 @@ def main():
     asked.add_argument("--list", action="store_true", help="print mutants, run nothing")
     options = asked.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends as Ctrl-C does: tidily
-    table, low, tests = [], False, None
+    table, low, tests, known = [], False, None, accepted()
     with tempfile.TemporaryDirectory(prefix="mutate-") as top, contextlib.ExitStack() as at_end:
         where = copied(top)
         for group in options.modules:
@@ -351,15 +376,20 @@ def main():
                 tree, found = mutants(stem, (where / path).read_text(encoding="utf-8"))
                 trees[stem] = tree, path
                 pool += found
+                owned = {key for key in known if key.partition(":")[0].partition(".")[0] == stem}
+                lapsed = owned - {mutant.key for mutant in found}
+                if lapsed:
+                    raise SystemExit(f"{ACCEPTED.name}: no such mutant any more: {min(lapsed)}")
             if options.list:
-                print("\n".join(m.name for m in drawn(pool, options)))
+                print("\n".join(f"{m.name}\n  {m.key}" for m in drawn(pool, options)))
                 continue
             if tests is None:
                 for name in PRELOADED.split():
                     import_module(name)
                 tests = fast_tests(where)
                 at_end.callback(show, table)
-            table.append((group, len(pool), results))
+            left = Counter()
+            table.append((group, len(pool), results, left))
             for number, mutant in enumerate(drawn(pool, options), 1):
                 began = time.perf_counter()
                 result, why = outcome(mutant, *trees[mutant.module], tests)
@@ -368,8 +398,13 @@ def main():
                     f"{number} {time.perf_counter() - began:.1f} s {result}: {mutant.name} ({why})"
                 )
                 print(line, file=sys.stderr, flush=True)
+                kind = known.get(mutant.key)
                 if result == "survived":
-                    print(f"- {mutant.name} ({why})", flush=True)
+                    left.update([kind] if kind else [])
+                    said = f"accepted, {kind}" if kind else mutant.key
+                    print(f"- {mutant.name} ({why})\n  {said}", flush=True)
+                elif kind:
+                    print(f"- {mutant.name} is accepted, but {result} ({why})", flush=True)
             low |= results.count("survived") > (1 - TARGET) * len(results)
     return int(low)
 
