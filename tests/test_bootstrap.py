@@ -31,18 +31,22 @@ def t_squared(y, x, g, b):
     return (beta[0] - b) ** 2 / (inverse @ scores.T @ scores @ inverse)[0, 0]
 
 
-def by_refitting(frame, b):
-    """P-value at null b by refitting every sign vector's sample."""
+def refitted(frame, b, vectors):
+    """Whether the sample of each sign vector is as extreme as the real one at null b."""
     x, y, g = design(frame), frame["y"].to_numpy(), frame["g"].to_numpy()
     z, yb = x[:, 1:], y - b * x[:, 0]
     fitted = z @ np.linalg.lstsq(z, yb, rcond=None)[0]
     known = t_squared(y, x, g, b)
-    large = [
+    return [
         t_squared(b * x[:, 0] + fitted + np.array(signs)[g] * (yb - fitted), x, g, b)
         >= known * (1 - 1e-9)
-        for signs in itertools.product((1, -1), repeat=g.max() + 1)
+        for signs in vectors
     ]
-    return np.mean(large)
+
+
+def by_refitting(frame, b):
+    """P-value at null b by refitting every sign vector's sample."""
+    return np.mean(refitted(frame, b, itertools.product((1, -1), repeat=frame["g"].max() + 1)))
 
 
 # Numbers of wildboottest 0.3.2 (WCR-11, Rademacher, 99,999 draws, null imposed). With few clusters
@@ -127,6 +131,31 @@ def test_drawn_signs_come_close_to_all_of_them():
     assert abs(drawn["p"] - exact) < 4 * np.sqrt(exact * (1 - exact) / 4095)
 
 
+@pytest.mark.parametrize("clusters", [9, 70])
+def test_a_seed_draws_the_bits_of_its_generator_one_a_cluster(clusters):
+    frame = sample(19, clusters, 2, clusters // 3, 0.6)
+    rng, draws = np.random.default_rng(11), 150
+    words = rng.integers(0, 2**64, (draws, -(-clusters // 64)), dtype=np.uint64).tolist()
+    vectors = [[1 - 2 * (w[g // 64] >> g % 64 & 1) for g in range(clusters)] for w in words]
+    found = wild_cluster(frame, "y ~ d + x", "d", "g", draws=draws, seed=11, null=0.2)
+    assert found["p"] == (1 + sum(refitted(frame, 0.2, vectors))) / (draws + 1)
+    assert found["draws"] == draws
+
+
+def test_9999_signs_are_drawn_from_seed_0_at_95_per_cent_about_zero_unless_told_otherwise():
+    frame = sample(6, 15, 2, 5)
+    told = wild_cluster(frame, "y ~ d", "d", "g", draws=9999, seed=0, level=0.95, null=0.0)
+    assert wild_cluster(frame, "y ~ d", "d", "g") == told
+    assert told["n_units"] == 30 and told["n_clusters"] == 15
+
+
+def test_all_signs_are_taken_as_soon_as_they_are_no_more_than_the_draws():
+    frame = sample(6, 7, 2, 3)
+    assert [
+        wild_cluster(frame, "y ~ d", "d", "g", draws=n, seed=1)["draws"] for n in (127, 128, 500)
+    ] == [127, 128, 128]
+
+
 def test_standard_error_equals_statsmodels():
     import statsmodels.formula.api as smf
 
@@ -159,6 +188,38 @@ def test_panel_with_fixed_effects_and_collapsed_changes_give_the_same_answer(wei
     short = wild_cluster(facts, "change ~ post", "post", "c", weights=weights)
     for key in ("estimate", "p", "ci_low", "ci_high"):
         assert long[key] == pytest.approx(short[key], abs=1e-9)
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_effects_nested_in_clusters_are_not_counted_as_parameters(weights):
+    frame = panel(9)
+    n, times, groups = len(frame), 6, 15
+    root = np.sqrt(frame[weights]) if weights else np.ones(n)
+    dummies = [pd.get_dummies(frame[c], dtype=float) for c in ("unit", "t")]
+    x = np.column_stack([frame["post"], *dummies]) * np.asarray(root)[:, None]
+    y = frame["y"].to_numpy() * np.asarray(root)
+    bread = np.linalg.pinv(x.T @ x)
+    score = pd.DataFrame(x * (y - x @ bread @ x.T @ y)[:, None])
+    score = score.groupby(frame["c"]).sum().to_numpy()
+    bare = (bread @ score.T @ score @ bread)[0, 0]
+    by_hand = np.sqrt(bare * groups / (groups - 1) * (n - 1) / (n - times))  # post, 5 months
+    for formula in ("y ~ post | unit + t", "y ~ post | c + unit + t", "y ~ post | t + unit + c"):
+        found = wild_cluster(frame, formula, "post", "c", draws=99, weights=weights)
+        assert found["se"] == pytest.approx(by_hand, rel=1e-9)
+        assert found["estimate"] == pytest.approx((bread @ x.T @ y)[0], abs=1e-9)
+        assert (found["n_units"], found["n_clusters"]) == (n, groups)
+
+
+def test_a_regressor_that_repeats_another_or_is_always_zero_changes_nothing():
+    frame = sample(18, 8, 3, 3).assign(twice=lambda f: 2 * f["x"], nought=0.0)
+    plain = wild_cluster(frame, "y ~ d + x", "d", "g")
+    for more in ("twice", "nought", "nought + twice"):
+        again = wild_cluster(frame, f"y ~ d + x + {more}", "d", "g")
+        assert again == pytest.approx(plain, rel=1e-6)
+    bare = wild_cluster(frame, "y ~ 0 + d", "d", "g")
+    assert wild_cluster(frame, "y ~ 0 + d + nought", "d", "g") == pytest.approx(bare)
+    assert bare["estimate"] == pytest.approx(frame.loc[frame["d"] == 1, "y"].mean())
+    assert wild_cluster(frame, "y ~ 1 + d", "d", "g") == wild_cluster(frame, "y~d", "d", "g")
 
 
 def test_effects_not_nested_in_clusters_are_regressors_like_others():
@@ -233,8 +294,26 @@ def test_wild_bootstrap_is_offered_among_the_methods_of_inference():
 def test_a_formula_or_cell_that_cannot_be_used_is_named(formula, term, spoil, said):
     frame = sample(15, 6, 3, 3).astype({"g": float}).assign(word=list("abc") * 6)
     frame.loc[3, list(spoil)] = list(spoil.values())
+    frame.loc[8, list(spoil)] = list(spoil.values())  # the first one is named, by its label
     with pytest.raises(KokeiluError, match=said):
         wild_cluster(frame, formula, term, "g")
+    frame.index = [f"r{i}" for i in frame.index]
+    with pytest.raises(KokeiluError, match=said.replace("Row ", "Row r")):
+        wild_cluster(frame, formula, term, "g")
+
+
+@pytest.mark.parametrize("weight", [0.0, -0.5, np.nan])
+def test_the_row_whose_weight_cannot_be_used_is_named(weight):
+    frame = sample(15, 6, 3, 3).assign(w=1.0).rename("r{}".format)
+    frame.loc[["r4", "r9"], "w"] = weight
+    with pytest.raises(KokeiluError, match="Row r4"):
+        wild_cluster(frame, "y ~ d", "d", "g", weights="w")
+
+
+def test_a_missing_effect_is_named_with_its_row():
+    frame = sample(15, 6, 3, 3).assign(h=lambda f: f["g"].where(f.index != 5))
+    with pytest.raises(KokeiluError, match="Row 5 has no value in h"):
+        wild_cluster(frame, "y ~ d | h", "d", "g")
 
 
 def test_level_draws_weights_and_clusters_must_make_sense():

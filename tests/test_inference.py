@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from panels import NAMES, simulated
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import compare
+from kokeilu_analysis.methods import clusters, compare
+from kokeilu_analysis.methods.clusters import arms, cluster_sums
 from kokeilu_analysis.methods.inference import (
+    assignments,
     difference,
     difference_covariance,
     effective_clusters,
     mean_error,
     minimum_detectable,
     randomization,
+    reassigned,
 )
 
 
@@ -53,6 +56,7 @@ def test_jackknife_error_is_the_spread_of_leaving_each_cluster_out(mixed):
     assert found["se"] == pytest.approx(by_hand, abs=1e-12)
     # the 97.5 % point of t with 8 degrees of freedom
     assert found["ci_high"] - found["estimate"] == pytest.approx(2.306004 * by_hand, abs=1e-6)
+    assert found["estimate"] - found["ci_low"] == pytest.approx(2.306004 * by_hand, abs=1e-6)
     assert found["n_clusters"] == 9
 
 
@@ -105,6 +109,68 @@ def test_cluster_errors_of_the_panel_regression_follow_from_the_changes():
     bread = np.linalg.pinv(x.T @ (x * w[:, None]))
     sandwich = bread @ score.T @ score @ bread
     assert of(facts)["se_cr1"] == pytest.approx(np.sqrt(12 / 11 * sandwich[0, 0]), abs=1e-8)
+
+
+def test_a_small_comparison_by_hand():
+    """Four clusters of one unit: means 2 and 1; each left out moves the gap by 1, -1, 1 and -1."""
+    found = difference([1.0, 3, 0, 2], [1, 1, 0, 0], [1, 1, 1, 1], ["a", "b", "c", "d"])
+    assert found["estimate"] == 1
+    assert found["se"] == pytest.approx(np.sqrt(3 / 4 * 4))
+    assert found["se_cr1"] == pytest.approx(np.sqrt(4 / 3 * (0.25 * 4)))
+    # t with 3 degrees of freedom: 3.182446 at 97.5 %; P(|t| > 1 / sqrt 3) = 0.604...
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(
+        (1 - 3.182446 * np.sqrt(3), 1 + 3.182446 * np.sqrt(3)), abs=1e-5
+    )
+    at = 1 / np.sqrt(3)  # distribution of t with 3 degrees: 1/2 + (atan u + u / (1 + u2)) / pi
+    u = at / np.sqrt(3)
+    assert found["p"] == pytest.approx(1 - 2 / np.pi * (np.arctan(u) + u / (1 + u**2)))
+    assert found["n_clusters"] == 4
+
+
+def test_sums_by_cluster_are_in_the_order_of_the_labels_as_text():
+    d = np.array([[1.0, 10], [2, 20], [4, 40], [8, 80], [16, 160]])
+    arm, w = arms([1, 1, 0, 0, 0]), np.array([1.0, 2, 1, 3, 1])
+    s, n, total, size = cluster_sums(d, arm, w, [10, 9, 9, 9, 2])
+    # clusters "10", "2", "9"; controls first
+    assert n.tolist() == [[0, 1, 4], [1, 0, 2]]
+    assert s[..., 0].tolist() == [[0, 16, 4 + 24], [1, 0, 4]]
+    assert (s[..., 1] == 10 * s[..., 0]).all()
+    assert total[:, 0].tolist() == [44, 5] and size.tolist() == [5, 3]
+
+
+def test_many_outcomes_are_summed_in_parts_of_any_size(monkeypatch):
+    rng = np.random.default_rng(1)
+    d, w = rng.normal(size=(12, 7)), rng.random(12) + 0.1
+    given = d, arms(np.arange(12) % 2), w, np.arange(12) % 5
+    whole = cluster_sums(*given)
+    for block in (1, 12, 36, 60):
+        monkeypatch.setattr(clusters, "BLOCK", block)
+        for part, all_at_once in zip(cluster_sums(*given), whole, strict=True):
+            assert np.array_equal(part, all_at_once)
+
+
+@pytest.mark.parametrize("short", range(4))
+def test_each_input_needs_one_entry_a_unit(short):
+    given = [np.ones((4, 1)), arms([1, 1, 0, 0]), np.ones(4), np.arange(4)]
+    given[short] = given[short][:-1]
+    with pytest.raises(KokeiluError, match="one entry a unit"):
+        cluster_sums(*given)
+
+
+@pytest.mark.parametrize("value", [-0.5, 1.5, -1, 2, "1", None])
+def test_only_none_and_one_are_treatments(value):
+    kind = object if value is None or isinstance(value, str) else float
+    with pytest.raises(KokeiluError, match=f"unit 2 .* is {value}"):
+        arms(np.array([1, 0, value, value], dtype=kind))
+    assert arms([True, False]).tolist() == arms(np.array([1, 0], dtype=object)).tolist()
+
+
+def test_covariance_of_two_changes_by_hand():
+    d = np.array([[1.0, 0], [3, 0], [0, 0], [2, 4]])
+    given = d, [1, 1, 0, 0], np.ones(4), list("abcd")
+    # influence: -1/2, 1/2, 1/2, -1/2 and 0, 0, 1, -1; left out: 1, -1, -1, 1 and 0, 0, -2, 2
+    assert difference_covariance(*given, "CR1") == pytest.approx(4 / 3 * np.array([[1, 1], [1, 2]]))
+    assert difference_covariance(*given) == pytest.approx(3 / 4 * np.array([[4, 4], [4, 8]]))
 
 
 def test_several_outcomes_at_once_equal_each_alone():
@@ -412,9 +478,55 @@ def test_draws_and_statistic_must_be_known(options, said):
         drawn(units(22), **options)
 
 
+def test_a_seed_shuffles_the_treatment_row_by_row():
+    treated = np.arange(7) < 3
+    rng, rows = np.random.default_rng(4), np.tile(treated.astype(float), (2500, 1))
+    expected = rng.permuted(rows, axis=1).astype(bool)
+    for size in (1, 1000, 1024, 5000):
+        blocks = list(assignments(treated, 2500, 4, rows=size))
+        assert np.array_equal(np.concatenate(blocks), expected)
+        assert [len(b) for b in blocks[:-1]] == [size] * ((2500 - 1) // size)
+    assert len(next(assignments(treated, 2500))) == 1024
+    assert np.array_equal(next(assignments(treated, 9)), next(assignments(treated, 9, seed=0)))
+
+
+def test_every_assignment_comes_once_in_blocks_as_large_as_asked():
+    treated = np.array([False, True, False, True, False])
+    for size, lengths in ((4, [4, 4, 2]), (10, [10]), (1024, [10])):
+        blocks = list(assignments(treated, "all", rows=size))
+        assert [len(b) for b in blocks] == lengths
+        together = np.concatenate(blocks)
+        assert (together.sum(axis=1) == 2).all() and len(np.unique(together, axis=0)) == 10
+
+
+def test_strata_are_shuffled_one_after_the_other():
+    treated, layers = np.array([1, 0, 0, 1, 1, 0], dtype=bool), np.array([1, 0, 1, 0, 1, 0])
+    found = np.concatenate(list(assignments(treated, 40, 3, layers)))
+    assert (found[:, layers == 0].sum(axis=1) == 1).all()
+    assert (found[:, layers == 1].sum(axis=1) == 2).all()
+    assert len(np.unique(found, axis=0)) == 9
+    assert np.array_equal(found, np.concatenate(list(assignments(treated, 40, 3, layers))))
+
+
+def test_the_t_of_one_assignment_by_hand():
+    """Sums 6, 0, 3, 3 of 2, 1, 1, 2 units, the first two treated: means 2 and 2, ..."""
+    sums, sizes = np.array([6.0, 0, 3, 3]), np.array([2.0, 1, 1, 2])
+    chosen = np.array([[True, True, False, False], [True, False, False, True]])
+    assert reassigned(chosen, sums, sizes, "difference").tolist() == [0, 9 / 4 - 3 / 2]
+    # scores 6 - 2 x 9/4 = 3/2 and -3/2 over 4; 0 - 3/2 and 3 - 3/2 over 2
+    variance = (2 * 1.5**2) / 4**2 + (2 * 1.5**2) / 2**2
+    t = reassigned(chosen, sums, sizes, "t")
+    assert t == pytest.approx([0, 0.75 / np.sqrt(4 / 3 * variance)])
+
+
 def test_one_draw_is_a_draw_and_9999_are_taken_unless_told_otherwise():
     frame = units(22)
-    assert len(drawn(frame, draws=1)["placebo"]) == 1
+    one = drawn(frame, draws=1)
+    assert len(one["placebo"]) == 1 and one["p"] in (0.5, 1.0)
+    with pytest.raises(KokeiluError, match="Draws is -1"):
+        drawn(frame, draws=-1)
+    told = drawn(frame, draws=9999, seed=0, statistic="difference")
+    assert np.array_equal(drawn(frame)["placebo"], told["placebo"])
     found = drawn(frame)
     assert len(found["placebo"]) == 9999 and found["p"] * 10_000 == pytest.approx(
         round(found["p"] * 10_000)

@@ -59,6 +59,20 @@ def test_a_width_below_the_threshold_counts_as_zero():
     assert far == pytest.approx(imbens_manski(0.0, threshold * 1.001, 1.0, 1.0, 25)[0])
 
 
+@pytest.mark.parametrize("level", [0.6, 0.9, 0.95, 0.999])
+def test_the_interval_of_a_point_is_two_sided_and_of_a_wide_set_one_sided(level):
+    from scipy.special import ndtri
+
+    point = imbens_manski(2.0, 2.0, 0.3, 0.3, 2, level)
+    assert point == pytest.approx(
+        (2 - 0.3 * ndtri(0.5 + level / 2), 2 + 0.3 * ndtri(0.5 + level / 2))
+    )
+    wide = imbens_manski(0.0, 50.0, 0.3, 0.1, 2, level)
+    assert wide == pytest.approx((-0.3 * ndtri(level), 50 + 0.1 * ndtri(level)))
+    assert imbens_manski(0.0, 50.0, 1, 1, 25) == imbens_manski(0.0, 50.0, 1, 1, 25, 0.95)
+    assert stoye(0.0, 0.1, 1, 1, 25) == stoye(0.0, 0.1, 1, 1, 25, 0.95, None)
+
+
 def test_crossing_bounds_have_an_interval_by_stoye_only():
     with pytest.raises(KokeiluError, match="cross"):
         imbens_manski(0.1, 0.0, 1.0, 1.0, 25)
@@ -76,6 +90,33 @@ def test_unequal_errors_are_covered_at_both_ends_by_the_shortest_interval(correl
         ends = np.array([low, high]) + errors
         assert ((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean() >= 0.95 - 2e-3
     assert high - low <= np.subtract(*imbens_manski(0.0, 4.0, 1.0, 2.0, 3)[::-1]) + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("correlation", "errors", "level"), [(0.6, (1.0, 2.0), 0.95), (-0.4, (1.5, 0.5), 0.9)]
+)
+def test_the_shortest_interval_covers_exactly_and_no_shorter_one_does(correlation, errors, level):
+    from scipy.optimize import brentq
+    from scipy.stats import multivariate_normal
+
+    # z_low <= c_low and -z_high <= c_high + ...: the errors with one sign turned
+    width, turned = 2.2, multivariate_normal(cov=[[1, -correlation], [-correlation, 1]])
+
+    def covered(c_low, c_high):
+        """The lesser coverage of the two ends."""
+        at_low = turned.cdf([c_low, c_high + width / errors[1]])
+        at_high = turned.cdf([c_low + width / errors[0], c_high])
+        return min(at_low, at_high)
+
+    low, high = stoye(0.0, width, *errors, 3, level, correlation)
+    c_low, c_high = -low / errors[0], (high - width) / errors[1]
+    assert covered(c_low, c_high) == pytest.approx(level, abs=2e-7)
+    length = high - low
+    for moved in (-0.02, 0.02):
+        if covered(c_low + moved, 9) < level:
+            continue  # one side alone misses more often than that
+        needed = brentq(lambda c, m=moved: covered(c_low + m, c) - level, 0, 9, xtol=1e-9)
+        assert errors[0] * (c_low + moved) + errors[1] * needed + width >= length - 1e-7
 
 
 def test_perfect_correlation_and_equal_errors_need_no_more_than_imbens_and_manski():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import inference
+from kokeilu_analysis.methods import inference, sensitivity
 from kokeilu_analysis.methods.sensitivity import (
     honest,
     honest_breakdown,
@@ -117,6 +117,113 @@ def test_mean_of_the_post_periods_equals_an_independent_implementation():
     assert relative == pytest.approx((0.099, 0.943), abs=3e-3)
 
 
+def rejects(theta, study, m, level):
+    """The conditional test of one post-period by hand: whether every part of the union rejects.
+
+    With one period after the start nothing is left to profile out: in each part the statistic is
+    the larger of two studentised moments, its first stage the least favourable two-sided one.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import multivariate_normal, norm
+
+    beta, cov, n_pre, _ = study
+    steps = np.diff(np.insert(np.eye(n_pre + 1), n_pre, 0.0, axis=0), axis=0)
+    alpha = 1 - level
+    for v in np.vstack([steps[:n_pre], -steps[:n_pre]]):
+        rows = np.array([steps[-1] - m * v, -steps[-1] - m * v])
+        y = rows @ beta - np.array([theta, -theta])
+        sigma = rows @ cov @ rows.T
+        sd = np.sqrt(np.diag(sigma))
+        z, rho = y / sd, sigma[0, 1] / sd.prod()
+        both = multivariate_normal(cov=[[1, rho], [rho, 1]], allow_singular=True)
+        first = brentq(lambda c, both=both: 1 - both.cdf([c, c]) - alpha / 10, 0.5, 6)
+        top, other = z.max(), z.min()
+        tail = norm.sf(top) / norm.sf((other - rho * top) / (1 - rho))
+        if not (top > first or (top > 0 and tail < (alpha * 0.9) / (1 - alpha / 10))):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(("m", "level"), [(0.3, 0.95), (1.0, 0.9), (2.0, 0.95)])
+def test_ends_with_one_period_after_are_where_the_test_by_hand_turns(m, level):
+    for end, inwards in zip(honest(*WAGES, "relative", m, level), (1, -1), strict=True):
+        step = 2e-6 * inwards
+        assert not rejects(end + step, WAGES, m, level) and rejects(end - step, WAGES, m, level)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("m", [0.0, 0.05, 0.4])
+def test_smoothness_with_one_period_before_is_a_folded_normal(m, level):
+    from scipy.stats import ncx2, norm
+
+    beta, cov = np.array([0.1, 0.9]), np.array([[0.02, 0.005], [0.005, 0.03]])
+    sd = np.sqrt(cov.sum())  # of the effect less the trend on: 0.9 + 0.1
+    reach = sd * (np.sqrt(ncx2.ppf(level, 1, (m / sd) ** 2)) if m else norm.ppf(0.5 + level / 2))
+    found = honest(beta, cov, 1, 1, "smoothness", m, level)
+    assert found == pytest.approx((1 - reach, 1 + reach), abs=1e-9)
+    assert honest(beta, cov, 1, 1, "smoothness", m) == honest(
+        beta, cov, 1, 1, "smoothness", m, 0.95
+    )
+
+
+def test_breakdown_of_smoothness_with_one_period_before_by_hand():
+    from scipy.optimize import brentq
+    from scipy.stats import ncx2
+
+    beta, cov = [0.1, 0.9], np.diag([0.01, 0.01])
+    sd = np.sqrt(0.02)  # where the reach is all of 0.9 + 0.1
+    for level in (0.9, 0.95):
+        by_hand = brentq(lambda m, q=level: sd * np.sqrt(ncx2.ppf(q, 1, (m / sd) ** 2)) - 1, 0.1, 2)
+        found = honest_breakdown(beta, cov, 1, 1, "smoothness", level)
+        assert found == pytest.approx(by_hand, rel=2e-6)
+        turned = honest_breakdown([-0.1, -0.9], cov, 1, 1, "smoothness", level)
+        assert turned == pytest.approx(by_hand, rel=2e-6)
+    assert honest_breakdown(beta, cov, 1, 1, "smoothness") == found
+    assert np.isinf(honest_breakdown(beta, cov, 1, 1, "smoothness", largest=0.7))
+    assert np.isfinite(honest_breakdown(beta, cov, 1, 1, "smoothness", largest=0.8))
+
+
+def test_breakdown_looks_as_far_as_a_hundred_steps_or_errors():
+    cov = np.diag([1e-6, 1e-6])
+    assert honest_breakdown([0.01, 0.9], cov, 1, 1) == pytest.approx(70, abs=20)
+    assert np.isinf(honest_breakdown([0.001, 0.9], 1e-4 * cov, 1, 1))
+    near = honest_breakdown([0.0, 0.09], cov, 1, 1, "smoothness")  # 90 errors
+    assert near == pytest.approx(0.09, abs=0.003)
+    assert np.isinf(honest_breakdown([0.0, 0.11], cov, 1, 1, "smoothness"))
+    halved = honest_breakdown(
+        [0.0, 0.09, 0.09], 1e-6 * np.eye(3), 1, 2, "smoothness", weights=[0, 0.5]
+    )
+    assert halved == pytest.approx(0.045 / 1.5, rel=0.1) or np.isinf(halved)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "size", "c"),
+    [
+        (np.eye(1), 0.005, 2.575829),  # one normal, one side
+        (4 * np.eye(1), 0.005, 2 * 2.575829),
+        (np.array([[1.0, -1], [-1, 1]]), 0.005, 2.807034),  # one normal, two sides
+        (np.eye(2), 0.005, 2.806630),  # of two independent ones: Phi(c) = sqrt(0.995)
+        (np.ones((3, 3)), 0.01, 2.326348),
+    ],
+)
+def test_the_first_stage_is_the_quantile_of_the_largest_normal(covariance, size, c):
+    assert sensitivity._least_favourable(covariance, size) == pytest.approx(c, abs=2e-6)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.3, 1.0, 4.0, 40.0])
+@pytest.mark.parametrize("alpha", [0.05, 0.1])
+def test_the_folded_quantile_and_its_slope_are_those_of_a_shifted_normal(t, alpha):
+    from scipy.stats import ncx2, norm
+
+    c, slope = sensitivity._folded_quantile(t, alpha)
+    inside = norm.cdf(c - t) - norm.cdf(-c - t)
+    assert inside == pytest.approx(1 - alpha, abs=1e-9)
+    assert ncx2.cdf(c**2, 1, max(t, 1e-9) ** 2) == pytest.approx(1 - alpha, abs=1e-6)
+    step = 1e-5
+    ahead, behind = (sensitivity._folded_quantile(t + s, alpha)[0] for s in (step, -step))
+    assert slope == pytest.approx((ahead - behind) / (2 * step), abs=1e-6) or t == 0 == slope
+
+
 def test_identified_set_is_the_estimate_plus_and_minus_m_times_the_largest_step():
     beta = np.array(RESTAURANTS[0])
     step = np.abs(np.diff(np.r_[beta[:4], 0])).max()
@@ -131,6 +238,31 @@ def test_identified_set_is_the_estimate_plus_and_minus_m_times_the_largest_step(
 def test_violations_as_large_as_the_largest_before_are_assumed_unless_told_otherwise():
     assert identified_set(RESTAURANTS[0], 4, 4) == identified_set(RESTAURANTS[0], 4, 4, m=1.0)
     assert honest(*WAGES) == honest(*WAGES, "relative", 1.0, 0.95)
+
+
+def test_identified_sets_by_hand_with_weights_of_either_sign():
+    # steps before: 0.2, -0.3; the steps after weigh 2 - 1 and -1
+    found = identified_set([0.1, 0.3, 1.0, 1.5], 2, 2, "relative", 2.0, [2.0, -1.0])
+    assert found == pytest.approx((0.5 - 0.6 * 2, 0.5 + 0.6 * 2))
+    # straight trend of 0.1 a period: 2 x 0.1 - 1 x 0.2 is nothing; bends weigh |2 - 2| and |-1|
+    found = identified_set([-0.2, -0.1, 1.0, 1.5], 2, 2, "smoothness", 0.3, [2.0, -1.0])
+    assert found == pytest.approx((0.5 - 0.3, 0.5 + 0.3))
+    found = identified_set([-0.2, -0.1, 1.0, 1.5], 2, 2, "smoothness", 0.3, [0.0, 1.0])
+    assert found == pytest.approx((1.5 - 0.2 - 0.9, 1.5 - 0.2 + 0.9))
+
+
+def test_the_table_has_interval_and_set_of_each_bound():
+    values, weights = [0.0, 0.5, 2.0], [0.2, 0.8]
+    table = honest_table(*LONG, "smoothness", values, 0.9, weights)
+    assert table.columns.tolist() == ["m", "ci_low_set", "ci_high_set", "bound_low", "bound_high"]
+    assert table["m"].tolist() == values
+    for row, m in zip(table.to_numpy()[:, 1:], values, strict=True):
+        interval = honest(*LONG, "smoothness", m, 0.9, weights)
+        known = identified_set(LONG[0], 5, 2, "smoothness", m, weights)
+        assert row.tolist() == pytest.approx([*interval, *known], nan_ok=True)
+    assert honest_table(*LONG, "smoothness", [0.5]).equals(
+        honest_table(*LONG, "smoothness", [0.5], 0.95, [1.0, 0.0])
+    )
 
 
 def test_bent_trends_before_the_start_refute_a_straight_one():

@@ -85,7 +85,7 @@ def wild_cluster(
     y, x, others, code, count = _regression(frame, formula, term, cluster, weights)
     parts = _Sums(y, x, others, code)
     forms = parts.draw(draws, seed)
-    exact = len(forms[0]) < draws or 2 ** min(parts.groups, 60) <= draws
+    exact = len(forms[0]) < draws  # all signs but for v and -v
     distance, score = parts.estimate, (parts.a_y - parts.estimate * parts.a_x) ** 2
     spread, tie = np.sqrt(score.sum()) / parts.d, score.sum() * (1 + 1e-9)
     linear, quadratic = forms[:2], forms[2:]
@@ -174,7 +174,7 @@ class _Sums:
 
 def _signs(groups, draws, seed, rows):
     """Yield blocks of +-1, shape (rows, groups); every combination once when `draws` allow it."""
-    if groups < 60 and 2**groups <= draws:
+    if 2**groups <= draws:
         # v and -v give the same |t|: the last cluster keeps its sign
         total = 2 ** (groups - 1)
         for begin in range(0, total, rows):

@@ -195,7 +195,8 @@ def specification_sums(changes, weights, treated, clusters):
     """
     d = np.asarray(changes, dtype=float)
     w = np.asarray(weights, dtype=float)
-    w = np.broadcast_to(w[:, None] if w.ndim == 1 else w, d.shape) if d.ndim == 2 else w
+    if d.ndim == 2 and w.ndim == 1:
+        w = np.broadcast_to(w[:, None], (len(w), d.shape[1]))
     if d.ndim != 2 or w.shape != d.shape:
         raise KokeiluError("Changes and weights must both have shape (units, specs).")
     if not (np.isfinite(w).all() and (w >= 0).all()):
