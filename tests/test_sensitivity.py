@@ -190,10 +190,6 @@ def test_breakdown_looks_as_far_as_a_hundred_steps_or_errors():
     near = honest_breakdown([0.0, 0.09], cov, 1, 1, "smoothness")  # 90 errors
     assert near == pytest.approx(0.09, abs=0.003)
     assert np.isinf(honest_breakdown([0.0, 0.11], cov, 1, 1, "smoothness"))
-    halved = honest_breakdown(
-        [0.0, 0.09, 0.09], 1e-6 * np.eye(3), 1, 2, "smoothness", weights=[0, 0.5]
-    )
-    assert halved == pytest.approx(0.045 / 1.5, rel=0.1) or np.isinf(halved)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +217,7 @@ def test_the_folded_quantile_and_its_slope_are_those_of_a_shifted_normal(t, alph
     assert ncx2.cdf(c**2, 1, max(t, 1e-9) ** 2) == pytest.approx(1 - alpha, abs=1e-6)
     step = 1e-5
     ahead, behind = (sensitivity._folded_quantile(t + s, alpha)[0] for s in (step, -step))
-    assert slope == pytest.approx((ahead - behind) / (2 * step), abs=1e-6) or t == 0 == slope
+    assert slope == pytest.approx((ahead - behind) / (2 * step), abs=1e-6)
 
 
 def test_identified_set_is_the_estimate_plus_and_minus_m_times_the_largest_step():
