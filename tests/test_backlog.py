@@ -8,7 +8,9 @@ import pytest
 from backlog_cases import AREAS, GROUPS, NOTHING, SIX, feasible, frame, letter, satisfies
 
 from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.methods import statements
 from kokeilu_analysis.methods.backlog import EmptySetError, FeasibleSet, compatible, readings
+from kokeilu_analysis.methods.conflicts import minimal_conflicts
 
 # --- known answers ----------------------------------------------------------------------------
 
@@ -346,3 +348,320 @@ def test_replies_that_clash_among_themselves_are_an_error():
     )
     with pytest.raises(EmptySetError):
         twice.giving_way({"survey_KK05", "again"})
+
+
+def test_the_most_general_statement_gives_way_first_and_its_conflict_is_told():
+    rows = frame(
+        ("mean", "all", "mean", 0.5, 0.5, "areas"),
+        ("few", "all", "few_below", NOTHING, 0.4, "", 0, 0),
+        ("largest", "B", "largest", 0.6, 0.7),
+        ("A", "A", "value", 0.1, 0.1),
+        ("C", "C", "value", 0.9, 0.9),
+    )
+    given_set = FeasibleSet.from_evidence(rows, list("ABC"))
+    settled, dropped = given_set.giving_way({"A", "C"})
+    assert [name for name, _ in dropped] == ["few", "largest", "mean"]
+    assert dropped[0][1].startswith("These 2 statements cannot all hold: at most 0 of all areas")
+    # the largest falls as a rank, its own figure of 60 to 70 stands, and the mean cannot be 50
+    assert [s.id for s in settled.statements] == ["A", "C", "largest_figure"]
+    assert settled.bounds({"B": 1.0}) == pytest.approx((0.6, 0.7)) and settled.conflicts() == []
+    unmoved, nothing = settled.giving_way(())
+    assert unmoved is settled and nothing == []
+
+
+# --- how statements read ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (("x", "all", "mean", 0.475, 0.525, "areas"), "the mean of all areas is 47.5 % to 52.5 %"),
+        (
+            ("x", "replied", "mean", 0.5, 0.5, "customers"),
+            "the mean of the areas that had replied, weighted by customers, is 50 %",
+        ),
+        (("x", "two", "mean", 0.5, 0.5, "areas"), "the mean of the two is 50 %"),
+        (("x", "A;B", "mean", 0.5, 0.5, "areas"), "the mean of Alpha, B is 50 %"),
+        (("x", "A", "value", 0.125, 0.125), "Alpha: 12.5 %"),
+        (("x", "two", "range", 0.6, 0.8), "the two: each 60 % to 80 %"),
+        (("x", "replied", "range", 0.6, NOTHING), "the areas that had replied: each 60 % to 100 %"),
+        (("x", "A", "smallest", 0.1, 0.1), "Alpha is the smallest reported, at 10 %"),
+        (("x", "B", "largest", NOTHING, NOTHING), "B is the largest reported, at 0 % to 100 %"),
+        (
+            ("x", "B;A;C", "order", NOTHING, NOTHING),
+            "B is no higher than Alpha is no higher than C",
+        ),
+        (
+            ("x", "all", "few_below", NOTHING, 0.5),
+            "fewer than half of all areas lie below 50 %",
+        ),
+        (
+            ("x", "replied", "few_below", NOTHING, 0.5, "", 1),
+            "at least 1 but fewer than half of the areas that had replied lie below 50 %",
+        ),
+        (
+            ("x", "all", "few_below", NOTHING, 0.5, "", 0, 2),
+            "at most 2 of all areas lie below 50 %",
+        ),
+        (("x", "two", "few_below", NOTHING, 0.5, "", 1, 1), "exactly 1 of the two lie below 50 %"),
+        (
+            ("x", "all", "few_below", NOTHING, 0.25, "", 1, 2),
+            "between 1 and 2 of all areas lie below 25 %",
+        ),
+        (("x", "A", "later", 0.6, 0.7), "Alpha: 60 % to 70 % (a later figure, taken as unchanged)"),
+        (
+            ("x", "all", "later", 0.6, 0.6, "areas"),
+            "the mean of all areas is 60 % (a later figure, taken as unchanged)",
+        ),
+    ],
+)
+def test_a_statement_reads_as_a_reader_would_say_it(row, says):
+    one = FeasibleSet.from_evidence(
+        frame(row),
+        list("ABC"),
+        customers=pd.Series(1.0, list("ABC")),
+        groups={"two": ["A", "B"]},
+        include_later=True,
+    )
+    names = {"A": "Alpha", "two": "the two"}
+    assert one.constraints(names)["says"].tolist() == [says]
+
+
+def test_a_statement_alone_can_be_impossible():
+    one = FeasibleSet.from_evidence(
+        frame(
+            ("o", "A;B", "order", NOTHING, NOTHING), ("f", "all", "few_below", NOTHING, 1, "", 2)
+        ),
+        ["A", "B", "C"],
+    )
+    assert one.explain(["o"]) == "This statement is impossible: A is no higher than B [o]."
+    assert one.explain(["f", "o"]) == (
+        "These 2 statements cannot all hold: A is no higher than B [o]; at least 2 but fewer than "
+        "half of all areas lie below 100 % [f]. Without any one of them the others can."
+    )
+    assert one.conflicts() == [["f"]]  # fewer than half of three are one at most
+
+
+def test_the_table_of_statements_has_their_kind_reading_and_source():
+    rows = letter().head(2).assign(source="letter")
+    rows.loc[1, "source"] = np.nan
+    table = feasible(rows).constraints()
+    assert table.columns.tolist() == ["statement_id", "kind", "says", "reading", "source"]
+    assert table.drop(columns="says").to_numpy().tolist() == [
+        ["six", "range", "default", "letter"],
+        ["mean", "mean", "default", ""],
+    ]
+
+
+def test_a_register_row_becomes_these_fields():
+    row = frame(("x", " A;B ", "few_below", NOTHING, 0.4, "", 1, 2)).assign(
+        said_on="2021-04-15", source="report"
+    )
+    (one,) = statements.read(row, list("ABC"))
+    assert one == statements.Statement(
+        id="x", kind="few_below", subject="A;B", areas=("A", "B"), lower=0.0, upper=0.4,
+        count_low=1.0, count_high=2.0, said_on=pd.Timestamp("2021-04-15"), source="report",
+    )  # fmt: skip
+    bare = pd.DataFrame({"subject": ["B", "replied"], "kind": ["value", "range"], "upper": 0.3})
+    value, wide = statements.read(bare, list("ABC"))
+    assert (value.id, value.lower, value.upper, value.of_replied) == ("row 1", 0.3, 0.3, False)
+    assert (wide.id, wide.lower, wide.upper, wide.of_replied) == ("row 2", 0.0, 0.3, True)
+    assert wide.areas == ("A", "B", "C") and pd.isna(wide.said_on) and not wide.unchanged
+
+
+def test_later_rows_are_a_mean_with_a_weight_and_a_range_without():
+    rows = frame(
+        ("m", "all", "later", 0.4, 0.5, "areas"),
+        ("r", "A;B", "later", 0.4, NOTHING),
+        ("c", "A", "context", NOTHING, NOTHING),
+    )
+    assert statements.read(rows, list("AB")) == []
+    found = statements.read(rows, list("AB"), include_later=True)
+    assert [(s.id, s.kind, s.lower, s.upper, s.unchanged) for s in found] == [
+        ("m", "mean", 0.4, 0.5, True),
+        ("r", "range", 0.4, 1.0, True),
+    ]
+    for kind in ("later", "context"):  # an unknown area is an error even where it is idle
+        with pytest.raises(DataError, match="'Z'"):
+            statements.read(frame(("z", "Z", kind, 0.4, 0.5)), list("AB"))
+
+
+@pytest.mark.parametrize(
+    ("row", "fine"),
+    [
+        (("x", "A", "range", 0.0, 1.0), True),
+        (("x", "A", "range", 0.5, 0.5), True),
+        (("x", "A;B", "order", NOTHING, NOTHING), True),
+        (("x", "replied", "order", NOTHING, NOTHING), False),
+        (("x", "A;B", "few_below", NOTHING, 0.5, "", 2, 2), True),
+        (("x", "A;B", "few_below", NOTHING, 0.5, "", 0, 3), False),
+        (("x", "A;B", "few_below", NOTHING, 0.5, "", 3, NOTHING), False),
+        (("x", "A;B", "few_below", NOTHING, 0.5, "", 2, NOTHING), True),
+        (("x", "A;B", "few_below", NOTHING, 0.5, "", 0.5, NOTHING), False),
+        (("x", "A;B", "few_below", NOTHING, 0.5, "", -1, 1), False),
+        (("x", "A;B", "largest", 0.5, 0.5), False),
+        (("x", "A", "largest", NOTHING, NOTHING), True),
+        (("x", "A", "range", NOTHING, NOTHING), False),
+        (("x", "A", "range", NOTHING, 0.3), True),
+    ],
+)
+def test_what_can_and_what_cannot_be_said(row, fine):
+    if fine:
+        assert len(statements.read(frame(row), list("ABC"))) == 1
+    else:
+        with pytest.raises(DataError):
+            statements.read(frame(row), list("ABC"))
+
+
+@pytest.mark.parametrize(
+    ("upper", "hint"), [(60, "Divide a percentage by 100"), ("0,6", "decimals with a point")]
+)
+def test_a_number_of_the_wrong_form_comes_with_a_hint(upper, hint):
+    with pytest.raises(DataError, match=hint):
+        statements.read(frame(("x", "A", "range", 0.1, upper)), ["A"])
+    with pytest.raises(DataError) as said:
+        statements.read(frame(("x", "A", "range", -0.1, 0.5)), ["A"])
+    assert "Divide" not in str(said.value)
+    with pytest.raises(DataError) as said:
+        statements.read(frame(("x", "A", "range", "six", 0.5)), ["A"])
+    assert "decimals" not in str(said.value)
+
+
+@pytest.mark.parametrize("groups", [{"g": []}, {"g": ["A", "Z"]}])
+def test_a_group_of_nobody_or_of_strangers_is_refused(groups):
+    with pytest.raises(DataError, match="Z|no member"):
+        statements.read(frame(("x", "A", "value", 0.5, 0.5)), ["A"], groups)
+    table = pd.DataFrame({"group_id": ["g", "g", "h"], "area_id": ["A", "B", "B"]})
+    assert statements.grouped(table, ["A", "B"]) == {"g": ["A", "B"], "h": ["B"]}
+    assert statements.grouped(None, ["A"]) == {}
+
+
+def test_a_reading_swaps_the_rows_it_names():
+    rows = frame(
+        ("a", "A", "value", 0.1, 0.1),
+        ("b", "B", "value", 0.2, 0.2),
+        ("c", "C", "value", 0.3, 0.3),
+        ("d", "A;B", "range", 0.4, 0.4, "", NOTHING, NOTHING, "both", "a; b"),
+        ("e", "C", "value", 0.5, 0.5, "", NOTHING, NOTHING, "other", "c"),
+        ("f", "C", "value", 0.6, 0.6, "", NOTHING, NOTHING, "other", ""),
+    )
+
+    def ids(reading):
+        return [s.id for s in statements.read(rows, list("ABC"), reading=reading)]
+
+    assert ids("default") == ["a", "b", "c"]
+    assert ids("both") == ["c", "d"] and ids(["other"]) == ["a", "b", "e", "f"]
+    assert ids("both+other") == ids(["other", "both"]) == ["d", "e", "f"]
+    assert readings(rows.drop(columns="reading")) == ["default"]
+    assert readings(rows.assign(reading=["", None, "x", "x", "default", "y"])) == [
+        "default", "x", "y",
+    ]  # fmt: skip
+
+
+def test_a_range_of_cities_implies_a_wider_one_of_their_areas():
+    row = {"statement_id": "c", "kind": "range", "lower": 0.6, "upper": 0.8, "note": ""}
+    made = statements.city_ranges(row, pd.Series({"A": 0.25, "B": 1.0}), "city")
+    expected = {"kind": "range", "reading": "city", "replaces": "c"}
+    assert made.drop(columns="note").to_dict("records") == [
+        expected | {"statement_id": "c_A", "subject": "A", "lower": 0.15, "upper": 0.95},
+        expected | {"statement_id": "c_B", "subject": "B", "lower": 0.6, "upper": 0.8},
+    ]
+    assert made["note"].str.contains("25%|100%").all()
+
+
+def test_areas_of_which_the_same_is_said_are_alike():
+    customers = pd.Series([1.0, 2, 2, 1, 3], list("ABCDE"))
+    rows = frame(("m", "A;B;C", "mean", 0.4, 0.6, "customers"), ("r", "all", "range", 0.1, 0.9))
+
+    def alike(*more, **options):
+        one = FeasibleSet.from_evidence(
+            pd.concat([rows, frame(*more)]) if more else rows, list("ABCDE"), customers, **options
+        )
+        return one.alike().tolist()
+
+    assert alike() == [0, 1, 1, 2, 2]
+    assert alike(("o", "D;E", "order", NOTHING, NOTHING)) == [0, 1, 1, 2, 3]
+    assert alike(("s", "C", "smallest", 0.1, 0.2)) == [0, 1, 2, 3, 3]
+    assert alike(replied=["A", "B", "E"]) == [0, 1, 2, 3, 4]
+    simple = FeasibleSet.from_evidence(
+        frame(("m", "A;B", "mean", 0.4, 0.6, "areas")), list("ABC"), customers
+    )
+    assert simple.alike().to_dict() == {"A": 0, "B": 0, "C": 1}
+
+
+def test_a_sample_mixes_the_corners_of_its_seed():
+    box = FeasibleSet.from_evidence(
+        frame(("a", "A", "range", 0.1, 0.3), ("b", "B", "range", 0.4, 0.9)), ["A", "B"]
+    )
+    rng, corners, n = np.random.default_rng(5), 7, 9
+    rng.normal(size=2)  # chooses the 0/1 columns, of which there are none
+    costs = rng.normal(size=(corners, 2))
+    points = np.where(costs > 0, [0.1, 0.4], [0.3, 0.9])
+    spread = rng.choice([0.05, 0.3, 1.0], size=n)
+    shares = rng.gamma(np.repeat(spread[:, None], corners, axis=1)) + 1e-300
+    expected = shares / shares.sum(axis=1, keepdims=True) @ points
+    found = box.sample(n, seed=5, corners=corners)
+    assert found.columns.tolist() == ["A", "B"]
+    assert found.to_numpy() == pytest.approx(expected, abs=1e-9)
+    assert box.sample(n).equals(box.sample(n, seed=0, corners=40))
+
+
+def test_a_vector_is_in_the_set_up_to_the_tolerance():
+    box = FeasibleSet.from_evidence(
+        frame(("a", "A", "range", 0.2, 0.4), ("o", "A;B", "order", NOTHING, NOTHING)), ["A", "B"]
+    )
+    for a, b, inside in (
+        (0.2, 0.3, True),
+        (0.19, 0.3, False),
+        (0.41, 0.5, False),
+        (0.35, 0.3, False),
+        (0.4 + 5e-7, 1.0, True),
+        (0.4 + 5e-6, 1.0, False),
+    ):
+        assert box.contains({"A": a, "B": b}) == inside
+    assert box.contains({"B": 0.3, "A": 0.35}, tolerance=0.03)
+    assert not box.contains({"B": 0.3, "A": 0.35}, tolerance=0.02)
+
+
+def test_a_later_figure_is_compared_with_the_bounds_of_the_start():
+    start = FeasibleSet.from_evidence(
+        frame(("a", "A", "range", 0.6, 0.8), ("b", "B", "value", 0.4, 0.4)), ["A", "B", "C"]
+    )
+    seen = compatible(start, {"subject": "A;B", "lower": 0.55, "upper": 0.9})
+    assert (seen.low, seen.high) == pytest.approx((0.5, 0.6)) and seen.compatible
+    assert seen.conflict is None and seen.witness[["A", "B"]].mean() == pytest.approx(0.55)
+    not_seen = compatible(start, {"subject": "B", "lower": 0.5, "upper": 0.6})
+    assert not_seen.conflict == ["b", "observed"] and not_seen.witness is None
+    assert (not_seen.low, not_seen.high) == pytest.approx((0.4, 0.4))
+    heavy = FeasibleSet.from_evidence(
+        frame(("a", "A", "value", 0.8, 0.8), ("b", "B", "value", 0.4, 0.4)),
+        ["A", "B"],
+        pd.Series({"B": 1.0, "A": 3.0}),
+    )
+    by = compatible(heavy, {"subject": "all", "lower": 0.7, "upper": 0.7, "weight": "customers"})
+    assert by.compatible and (by.low, by.high) == pytest.approx((0.7, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("n", "clashes"),
+    [
+        (4, []),
+        (4, [{1}]),
+        (5, [{0, 4}, {1, 2, 3}]),
+        (5, [{0, 1}, {1, 2}, {0, 2}]),
+        (6, [{0, 1, 2}, {0, 3}, {1, 4}, {2, 5}, {3, 4, 5}]),
+    ],
+)
+def test_all_minimal_conflicts_are_found_and_no_more_than_asked_for(n, clashes):
+    def holds(kept):
+        assert kept == sorted(set(kept))
+        return not any(clash <= set(kept) for clash in clashes)
+
+    found = minimal_conflicts(n, holds)
+    assert sorted(found) == sorted(sorted(clash) for clash in clashes)
+    for limit in range(1, len(clashes) + 1):
+        assert minimal_conflicts(n, holds, limit) == found[:limit]
+
+
+def test_twenty_conflicts_are_enough_unless_told_otherwise():
+    assert len(minimal_conflicts(30, lambda kept: not kept)) == 20

@@ -87,6 +87,41 @@ def test_time_has_no_limit_where_nothing_need_have_been_cleared():
     assert c.months_until(0.5, (0.6, 0.6), (0.7, 0.7), (1, 1), "constant_plans") == (np.inf, np.inf)
 
 
+def test_the_whole_table_of_two_areas_by_hand():
+    seen = pd.DataFrame(
+        [("A", 0.8, 0.8, 0.6, 0.7, 1, 2), ("B", 0.4, 0.5, 0.25, 0.25, 4, 4)],
+        columns="area_id start_low start_high later_low later_high months_low months_high".split(),
+    )
+    table = c.clearing(seen, target=0.2, arrivals=(0.01, 0.02))
+    assert table.columns.tolist() == [
+        "area_id", "model", "unit", "rate_low", "rate_high", "to_target_low", "to_target_high",
+        "to_half_low", "to_half_high", "note",
+    ]  # fmt: skip
+    ln = np.log
+    expected = [
+        # A falls by 10 to 20 points in 1 to 2 months and needs 60 points to the target
+        (0.05, 0.2, 0.6 / 0.2, 0.6 / 0.05, 0.4 / 0.2, 0.4 / 0.05),
+        (
+            ln(8 / 7) / 2, ln(8 / 6), ln(4) / ln(8 / 6), ln(4) / (ln(8 / 7) / 2),
+            ln(2) / ln(8 / 6), ln(2) / (ln(8 / 7) / 2),
+        ),
+        (0.06, 0.22, 0.6 / 0.2, 0.6 / 0.05, 0.4 / 0.2, 0.4 / 0.05),
+        # B falls by 15 to 25 points in 4 months and needs 20 to 30
+        (0.15 / 4, 0.25 / 4, 0.3 / 0.0625, 0.2 / 0.0375, 0.25 / 0.0625, 0.2 / 0.0375),
+        (
+            ln(1.6) / 4, ln(2) / 4, 4 * ln(2.5) / ln(2), 4 * ln(2) / ln(1.6), 4.0,
+            4 * ln(2) / ln(1.6),
+        ),
+        (0.15 / 4 + 0.01, 0.25 / 4 + 0.02, 0.3 / 0.0625, 0.2 / 0.0375, 4.0, 0.2 / 0.0375),
+    ]  # fmt: skip
+    assert table.iloc[:, 3:9].to_numpy() == pytest.approx(np.array(expected))
+    assert table["area_id"].tolist() == ["A"] * 3 + ["B"] * 3
+    assert table["model"].tolist() == list(c.MODELS) * 2
+    assert table["unit"].tolist() == list(c.MODELS.values()) * 2
+    assert (table["note"] == "").all()
+    assert c.clearing(seen).equals(c.clearing(seen, 0.125, (0.0, 0.0)))
+
+
 def test_an_area_below_the_target_may_never_halve_its_backlog_and_the_note_says_so():
     seen = pd.DataFrame(
         [("KK01", 0.1, 0.1, 0.04, 0.1, 1, 2)],
@@ -129,7 +164,15 @@ def test_areas_at_helsinkis_rate():
     assert halves["months_high"].tolist() == pytest.approx(
         [np.log2(0.525 / 0.3), np.log2(0.8 / 0.3)]
     )
-    assert np.isinf(c.months_at_rate(bounds, (0.0, 0.1), "constant_plans")["months_high"]).all()
+    for slowest in (0.0, -0.1):
+        stalled = c.months_at_rate(bounds, (slowest, 0.1), "constant_plans")
+        assert np.isinf(stalled["months_high"]).all()
+        assert stalled["months_low"].tolist() == pytest.approx([0, 4.75])
+    done = c.months_at_rate(bounds, (0.0, 0.1), "constant_plans", target=0.9)
+    assert (done[["months_low", "months_high"]] == 0).all(axis=None)
+    assert done["area_id"].tolist() == ["A", "B"]
+    never = c.months_at_rate(bounds, (0.1, 0.2), "constant_proportion", target=0.0)
+    assert np.isinf(never[["months_low", "months_high"]]).all(axis=None)
 
 
 # --- work and customers -----------------------------------------------------------------------
@@ -148,6 +191,32 @@ def test_work_in_plans_and_officer_months_by_hand():
     assert more["plans_high"].item() == pytest.approx(1800)
     with pytest.raises(KokeiluError, match="customers for area A"):
         c.work(bounds, customers.assign(area_id="B"), (45, 60), 100.0)
+
+
+def test_the_table_of_work_has_these_columns_and_rows():
+    bounds = pd.DataFrame({"area_id": ["B", "A"], "bound_low": [0.2, 0.5], "bound_high": 0.6})
+    customers = pd.DataFrame(
+        {
+            "area_id": ["A", "B", "C"],
+            "customers_low": [100, 200, 7],
+            "customers_high": [100, 300, 7],
+        }
+    )
+    table = c.work(bounds, customers, (30, 60), 10.0)
+    assert table.columns.tolist() == [
+        "area_id", "plans_low", "plans_high", "officer_months_low", "officer_months_high",
+    ]  # fmt: skip
+    assert table["area_id"].tolist() == ["B", "A"]
+    assert table.iloc[:, 1:].to_numpy().tolist() == [
+        pytest.approx([40, 180, 2, 18]),
+        pytest.approx([50, 60, 2.5, 6]),
+    ]
+    team = c.work(bounds, customers, (30, 60), 10.0, customers_per_officer=(10, 20))
+    assert team.columns.tolist()[-2:] == ["team_months_low", "team_months_high"]
+    assert team["team_months_low"].tolist() == pytest.approx([0.1, 0.25])
+    assert team["team_months_high"].tolist() == pytest.approx([1.2, 1.2])
+    easy = c.work(bounds, customers, (30, 60), 10.0, target=0.3)
+    assert easy["plans_low"].tolist() == pytest.approx([0, 20])  # B is there already
 
 
 def test_the_split_of_customers_has_these_closed_form_ends():
@@ -210,6 +279,35 @@ def test_the_same_effect_everywhere_leaves_at_least_three_eighths_of_an_average_
     assert table.loc["same", "rest_low"] == pytest.approx(0.375, abs=1e-9)
     assert table.loc["none", "bound_high"] == pytest.approx(0.5, abs=1e-9)
     assert table.loc["none", "rest_low"] == 0
+
+
+def test_the_parts_of_two_areas_by_hand():
+    """Backlogs of 80 and 20 per cent: an average of one half."""
+    rows = pd.DataFrame({"subject": ["A", "B"], "kind": "value", "lower": [0.8, 0.2]})
+    two = FeasibleSet.from_evidence(rows, ["A", "B"])
+    due = pd.DataFrame({"area_id": ["B", "A"], "lower": [0.5, 0.1], "upper": [0.5, 0.3]})
+    table = c.covid_share(two, factors=(2.0, 3.0), due=due)
+    assert table.columns.tolist() == [
+        "assumption", "k", "bound_low", "bound_high", "rest_low", "rest_high",
+    ]  # fmt: skip
+    assert table["assumption"].tolist() == ["none", "factor", "factor", "same", "due"]
+    assert table["k"].tolist()[:4] == [np.inf, 3.0, 2.0, 1.0] and np.isnan(table["k"].iloc[4])
+    assert table.iloc[:, 2:].to_numpy() == pytest.approx(
+        np.array(
+            [
+                [0.0, 0.5, 0.0, 0.5],
+                [0.0, 0.4, 0.1, 0.5],  # 60 points in A beside 20 in B
+                [0.0, 0.3, 0.2, 0.5],
+                [0.0, 0.2, 0.3, 0.5],
+                [0.0, 0.16, 0.34, 0.5],  # B's half takes 0.4 of the way, A's three tenths too
+            ]
+        ),
+        abs=1e-9,
+    )
+    heavy = c.covid_share(two, {"A": 0.75, "B": 0.25}, factors=())
+    assert heavy["bound_high"].tolist() == pytest.approx([0.65, 0.2])
+    assert heavy["rest_low"].tolist() == pytest.approx([0, 0.45])
+    assert c.covid_share(two)["k"].tolist() == [np.inf, 5.0, 3.0, 2.0, 1.5, 1.25, 1.0]
 
 
 def test_a_factor_k_allows_the_smallest_backlog_to_grow_k_fold_elsewhere():

@@ -129,6 +129,39 @@ def test_limits_that_cross_or_rows_that_clash_have_no_point():
     assert q.minimise(x, [1.0]) is None
 
 
+def test_the_arrays_hold_the_columns_as_they_are_and_no_more():
+    p = Program()
+    x, z = p.columns([0.1, 0.2], [0.8, 0.9]), p.columns([0], [1], whole=True)
+    p.row([x[0], z[0]], [2.0, -1.0], low=-0.5, high=0.5)
+    m = p.matrices()
+    assert m.A_ub.toarray().tolist() == [[2, 0, -1], [-2, 0, 1]] and m.b_ub.tolist() == [0.5, 0.5]
+    assert m.A_eq.shape == (0, 3) and m.b_eq.tolist() == []
+    assert m.lower.tolist() == [0.1, 0.2, 0] and m.upper.tolist() == [0.8, 0.9, 1]
+    assert m.integrality.tolist() == [0, 0, 1]
+    m.lower[0], m.upper[0], m.integrality[0] = 9, 9, 9  # a copy: the programme stays
+    assert (p.lower[0], p.upper[0], p.integrality[0]) == (0.1, 0.8, 0)
+    empty = Program()
+    empty.columns([0.0], [1.0])
+    assert empty.matrices().A_ub.shape == (0, 1)
+    assert empty.columns(0.5, [1.0, 2.0]).tolist() == [1, 2] and empty.lower.tolist() == [
+        0,
+        0.5,
+        0.5,
+    ]
+
+
+def test_limits_tightened_after_a_solution_hold_in_the_next():
+    p = Program()
+    x = p.columns([0.0, 0.0], [1.0, 1.0])
+    p.row(x, [1.0, 1.0], low=0.5)
+    assert p.minimise(x, [1.0, 2.0])[1].tolist() == [0.5, 0]
+    p.upper[0] = 0.25
+    assert p.minimise(x, [1.0, 2.0])[1].tolist() == [0.25, 0.25]
+    y = p.columns([0.0], [1.0])  # new columns and rows count as well
+    p.row([x[0], y[0]], [1.0, 1.0], 1.0, 1.0)
+    assert p.minimise([*x, *y], [1.0, 2.0, 1.0])[0] == pytest.approx(0.25 + 0.5 + 0.75)
+
+
 def test_a_cost_without_least_value_is_an_error():
     p = Program()
     x = p.columns([-np.inf], [np.inf])

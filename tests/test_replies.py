@@ -64,6 +64,35 @@ def test_an_answer_in_the_middle_can_be_the_least_telling():
     assert row["width_best"] == pytest.approx(0.5, abs=1e-9)
 
 
+def test_the_whole_table_of_three_linked_areas_by_hand():
+    """A + B + C = 1.5: of B anything is possible; A or C at an end leaves half of it."""
+    linked = known([("all", "mean", 0.5, 0.5, "areas")], ["A", "B", "C"])
+    table = rank_replies(linked, {"B": 2.0}, grid=3)
+    assert (
+        table.columns.tolist()
+        == (
+            "rank area_id bound_low bound_high width_now width_worst width_best width_mean "
+            "gain_worst gain_best gain_mean"
+        ).split()
+    )
+    assert table.to_numpy().tolist() == [
+        [1, "B", 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0],
+        [2, "A", 0.0, 1.0, 2.0, 2.0, 1.0, 1.5, 0.0, 1.0, 0.5],
+        [3, "C", 0.0, 1.0, 2.0, 2.0, 1.0, 1.5, 0.0, 1.0, 0.5],
+    ]
+    nine = rank_replies(linked, {"B": 1.0})
+    assert nine.equals(rank_replies(linked, {"B": 1.0}, grid=9))
+    # trapezoids: 0.5 at the ends, one in the middle, a straight line between
+    assert nine["width_mean"].tolist() == [0.0, 0.75, 0.75]
+
+
+def test_of_equal_mean_gains_the_larger_in_the_worst_case_comes_first():
+    rows = [("A;B", "mean", 0.5, 0.5, "areas"), ("D", "range", 0.25, 0.75)]
+    ranked = rank_replies(known(rows, list("ABCD")), {"A": 0.5, "B": -0.5, "C": 1.0, "D": 1.0})
+    assert ranked["area_id"].tolist() == ["A", "B", "C", "D"]
+    assert ranked["gain_mean"].tolist() == [1.0, 1.0, 1.0, 0.5]
+
+
 def test_a_reply_never_widens_and_a_known_area_teaches_nothing(five):
     ranked = rank_replies(five, WEIGHTS).set_index("area_id")
     assert (ranked[["gain_worst", "gain_best", "gain_mean"]] >= 0).all(axis=None)
