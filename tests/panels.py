@@ -49,3 +49,30 @@ def changed(frame, unit, t, **cells):
 
 def whole_unit(frame, unit, column, value):
     return frame.assign(**{column: frame[column].where(frame["unit"] != unit, value)})
+
+
+def by_hand():
+    """Six units, four times, two of the units treated from time 2 on, worked out by hand.
+
+    Mean changes 6 and 4 of the treated, 1.5, 0.5, 3.5 and 0.5 of the controls; with the weights the
+    group means are 14/3 and 1.9.
+    """
+    y = [1, 3, 7, 9, 2, 2, 5, 7, 0, 1, 2, 2, 4, 4, 5, 4, 1, 2, 4, 6, 3, 0, 1, 3]
+    facts = {
+        "unit": list("abcdef"),
+        "treated": [1, 1, 0, 0, 0, 0],
+        "w": [1.0, 2, 1, 1, 2, 1],
+        "cluster": list("xyzzuv"),
+        "size": [1.0, 2, 0, 1, 2, 3],
+    }
+    frame = pd.DataFrame({name: np.repeat(v, 4) for name, v in facts.items()})
+    return frame.assign(t=[0, 1, 2, 3] * 6, y=np.array(y, dtype=float))
+
+
+# the two-by-two of `by_hand` without each of the clusters x, y, z, u, v
+WITHOUT = [4 - 1.9, 6 - 1.9, 14 / 3 - 7.5 / 3, 14 / 3 - 2.5 / 3, 14 / 3 - 9 / 4]
+
+
+def said(row):
+    """What a row of the estimate schema holds, empty cells left out."""
+    return {k: v for k, v in row.items() if not pd.isna(v) and v != ""}

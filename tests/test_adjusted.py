@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from panels import NAMES, changed, simulated, whole_unit
+from panels import NAMES, by_hand, changed, said, simulated, whole_unit
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import adjusted, compare, donors, inference
@@ -508,3 +508,111 @@ def test_who_is_not_named_in_the_table_of_allowed_controls_may_not_be_chosen():
     assert pairs["control"].min() >= 20
     assert row.loc[0, "controls"] == "2 nearest of all"
     assert row.loc[0, "n_units"] == 10 + pairs["control"].nunique()
+
+
+# Whole rows by hand.
+
+ROW = {
+    "outcome": "y",
+    "estimand": "ATT",
+    "weights": "w",
+    "pre": "0–1",
+    "post": "2–3",
+    "n_units": 6,
+    "is_main": False,
+}
+NUMBERS = ["estimate", "se", "ci_low", "ci_high", "p"]
+
+
+def told(row, left, expected):
+    """Texts as expected; numbers those of a jackknife over the values without each cluster."""
+    from scipy.special import stdtr, stdtrit
+
+    row, groups = said(row), len(left)
+    numbers = {k: row.pop(k) for k in NUMBERS}
+    assert row == ROW | expected | {"n_clusters": groups}
+    effect = numbers["estimate"]
+    se = np.sqrt((groups - 1) / groups * np.square(np.array(left) - effect).sum())
+    reach = stdtrit(groups - 1, 0.975) * se
+    p = 2 * stdtr(groups - 1, -abs(effect) / se)
+    assert list(numbers.values()) == pytest.approx([effect, se, effect - reach, effect + reach, p])
+    return effect
+
+
+def test_the_whole_row_of_a_trend_adjusted_comparison():
+    row = adjusted.trend_adjusted(by_hand(), *NAMES, 2, "w", "cluster").loc[0]
+    # off their own trends: 2 and 4; -0.5, 0.5, 1.5 and 6.5
+    left = [4 - 1.9, 2 - 1.9, 10 / 3 - 9.5 / 3, 10 / 3 - 6.5 / 3, 10 / 3 - 3 / 4]
+    expected = {"estimator": "unit trends", "inference": "cluster jackknife (CR3), t(G-1)"}
+    assert told(row, left, expected) == pytest.approx(10 / 3 - 1.9)
+
+
+def test_the_whole_row_of_a_matched_comparison_and_its_pairs():
+    row, pairs = donors.matched(
+        by_hand(), *NAMES, 2, neighbours=2, weights="w", cluster="cluster", pairs=True
+    )
+    assert pairs.to_dict("list") == {
+        "unit": ["a", "a", "b", "b"],
+        "control": ["c", "e", "d", "c"],
+        "distance": pytest.approx([0.5, 0.5, 0, 0.5]),
+    }
+    # c stands for half of a and half of b's two: 1.5; d for 1 and e for 0.5
+    left = [4 - 1.5, 6 - 1.5, 14 / 3 - 3.5, 14 / 3 - 2.75 / 2.5]
+    expected = {
+        "estimator": "matched on the past",
+        "controls": "2 nearest of all",
+        "inference": "cluster jackknife (CR3), t(G-1), matches as given",
+        "note": "3 of 4 controls used",
+        "n_units": 5,
+    }
+    assert told(row.loc[0], left, expected) == pytest.approx(14 / 3 - 1.5)
+    three = donors.matched(by_hand(), *NAMES, 2)
+    assert three.equals(donors.matched(by_hand(), *NAMES, 2, neighbours=3, level_matters=False))
+    one = donors.matched(by_hand(), *NAMES, 2, 1, exact=["w"], pairs=True)[1]
+    assert one["control"].tolist() == ["c", "e"]  # b, of weight 2, may only take e
+    level = donors.matched(by_hand(), *NAMES, 2, 1, level_matters=True, pairs=True)[1]
+    assert level["control"].tolist() == ["e", "e"]
+    assert level["distance"].tolist() == pytest.approx([np.sqrt(0.5), np.sqrt(0.5)])
+
+
+def test_what_the_rows_of_counts_and_covariates_say():
+    texts = [k for k in (*ROW, "estimator", "controls", "inference", "n_clusters")]
+    poisson = said(adjusted.poisson(by_hand(), *NAMES, 2, "w", "cluster").loc[0])
+    assert {k: poisson[k] for k in texts if k in poisson} == ROW | {
+        "estimator": "Poisson, log points",
+        "inference": "cluster sandwich (CR1) with G/(G-1), t(G-1)",
+        "n_clusters": 5,
+    }
+    robust = said(adjusted.doubly_robust(by_hand(), *NAMES, 2, ["size"], "w", "cluster").loc[0])
+    assert {k: robust[k] for k in texts if k in robust} == ROW | {
+        "estimator": "doubly robust",
+        "controls": "size",
+        "inference": "influence function by cluster, G/(G-1), t(G-1)",
+        "n_clusters": 5,
+    }
+    gone = adjusted.poisson(by_hand().drop(index=[2, 9]), *NAMES, 2).loc[0, "note"]
+    assert gone == "2 of 24 cells missing"
+    zeros = by_hand().assign(y=lambda f: f["y"].where(f["unit"] != "c", 0.0)).drop(index=[2])
+    assert adjusted.poisson(zeros, *NAMES, 2).loc[0, "note"] == (
+        "1 of 24 cells missing; 4 cells of units or times with zeros only left out"
+    )
+
+
+def test_the_first_covariate_that_cannot_be_used_is_named_with_its_unit():
+    frame = by_hand().assign(one=1.0, word="x")
+    given = (*NAMES, 2)
+    for column, message in (
+        ("one", "Covariate one is the same in every unit"),
+        ("word", "Covariate word holds .*expected numbers"),
+        ("none", "no column 'none'"),
+    ):
+        with pytest.raises(KokeiluError, match=message):
+            adjusted.doubly_robust(frame, *given, [column])
+    for value in (np.nan, np.inf):
+        wrong = changed(changed(frame, "e", 1, size=value), "d", 0, size=value)
+        with pytest.raises(KokeiluError, match="Covariate size of unit d is missing or infinite"):
+            adjusted.doubly_robust(wrong, *given, ["size"])
+    late = changed(frame, "d", 3, size=np.nan)  # after the start nobody looks
+    assert np.isfinite(adjusted.doubly_robust(late, *given, ["size"]).loc[0, "estimate"])
+    with pytest.raises(KokeiluError, match="y of unit e is -3; expected a count"):
+        adjusted.poisson(changed(changed(frame, "c", 0, y=-1.0), "e", 3, y=-3.0), *given)

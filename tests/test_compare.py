@@ -3,7 +3,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from panels import MAR, NAMES, at, changed, estimate, monthly, simulated, whole_unit
+from panels import (
+    MAR,
+    NAMES,
+    WITHOUT,
+    at,
+    by_hand,
+    changed,
+    estimate,
+    monthly,
+    said,
+    simulated,
+    whole_unit,
+)
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import compare, design, fixed_effects, frames, variants
@@ -606,3 +618,170 @@ def test_the_interval_of_an_area_follows_its_level_and_the_weights_within_areas(
     reach = 1.439756 * spread  # the 90 % point of t with 6 degrees of freedom
     assert (found["ci_high"] - found["estimate"]).tolist() == pytest.approx([reach] * 5, rel=1e-6)
     assert (found["estimate"] - found["ci_low"]).tolist() == pytest.approx([reach] * 5, rel=1e-6)
+
+
+# Whole rows by hand.
+
+ROW = {
+    "outcome": "y",
+    "estimand": "ATT",
+    "weights": "w",
+    "pre": "0–1",
+    "post": "2–3",
+    "inference": "cluster jackknife (CR3), t(G-1)",
+    "n_units": 6,
+    "n_clusters": 5,
+    "is_main": False,
+}
+T4 = 2.7764451052  # the 97.5 % point of t with 4 degrees of freedom
+
+
+def test_the_whole_row_of_a_two_by_two():
+    from scipy.special import stdtr
+
+    effect = 14 / 3 - 1.9
+    se = np.sqrt(4 / 5 * sum((left - effect) ** 2 for left in WITHOUT))
+    row = said(compare.did(by_hand(), *NAMES, 2, "w", "cluster").loc[0])
+    expected = ROW | {"estimator": "difference-in-differences"}
+    assert {k: row.pop(k) for k in expected} == expected
+    assert row == pytest.approx(
+        {
+            "estimate": effect,
+            "se": se,
+            "ci_low": effect - T4 * se,
+            "ci_high": effect + T4 * se,
+            "p": 2 * stdtr(4, -effect / se),
+        }
+    )
+
+
+def test_the_whole_table_of_an_event_study():
+    rows = compare.event_study(by_hand(), *NAMES, 2, "w", "cluster")
+    # changes from time 1 by unit: -2 0 4 6 and 0 0 3 5; -1 0 1 1, 0 0 1 0, -1 0 2 4, 3 0 1 3
+    assert rows["estimate"].tolist() == pytest.approx([-2 / 3, 0, 10 / 3 - 7 / 5, 16 / 3 - 12 / 5])
+    for k, row in enumerate(map(said, rows.to_dict("records"))):
+        expected = ROW | {"estimator": "event study", "pre": "1", "post": str(k)}
+        assert {key: row[key] for key in expected} == expected
+        assert row["event_month"] == k - 2 and "note" not in row
+        assert row["ci_high"] - row["estimate"] == pytest.approx(T4 * row["se"])
+    left = [3 - 7 / 5, 4 - 7 / 5, 10 / 3 - 5 / 3, 10 / 3 - 3 / 3, 10 / 3 - 6 / 4]
+    se = np.sqrt(4 / 5 * sum((each - (10 / 3 - 7 / 5)) ** 2 for each in left))
+    assert rows["se"].tolist()[1:3] == pytest.approx([0, se])
+    mean = compare.event_study(by_hand(), *NAMES, 2, "w", "cluster", base=[0, 1])
+    assert set(mean["pre"]) == {"0–1"}
+    assert mean["estimate"].tolist() == pytest.approx((rows["estimate"] + 1 / 3).tolist())
+
+
+def test_leaving_out_treated_areas_gives_these_estimates_in_order():
+    found = compare.leave_one_out(by_hand(), *NAMES, 2, "cluster", "w")
+    assert found.to_dict("list") == {"area_id": ["x", "y"], "estimate": pytest.approx(WITHOUT[:2])}
+    turned = by_hand().assign(y=lambda f: -f["y"])
+    assert compare.leave_one_out(turned, *NAMES, 2, "cluster")["area_id"].tolist() == ["y", "x"]
+
+
+def test_the_whole_rows_of_area_effects():
+    found = compare.area_effects(by_hand(), *NAMES, 2, "cluster", "w")
+    spread = np.std([1.0, 3.5, 0.5], ddof=1) * np.sqrt(4 / 3)  # of z, u and v
+    for row, (area, change) in zip(found.to_dict("records"), (("x", 6), ("y", 4)), strict=True):
+        row, expected = said(row), {
+            **{k: ROW[k] for k in ("outcome", "estimand", "weights", "pre", "post", "is_main")},
+            "estimator": "area change minus control mean",
+            "inference": "spread of 3 control areas, t(C-1)",
+            "area_id": area,
+            "n_units": 1,
+        }  # fmt: skip
+        assert {k: row.pop(k) for k in expected} == expected
+        reach = 4.302652730 * spread  # t with 2 degrees of freedom
+        assert row == pytest.approx(
+            {
+                "estimate": change - 1.9,
+                "se": spread,
+                "ci_low": change - 1.9 - reach,
+                "ci_high": change - 1.9 + reach,
+            }
+        )
+
+
+def test_bounds_of_a_two_by_two_by_hand():
+    frame = by_hand().assign(low=lambda f: f["y"], high=lambda f: f["y"] + f["t"] * (f["w"] == 1))
+    # cells of a, c, d and f are open by their time: 0 and 1 before, 2 and 3 after
+    low, high = compare.did_interval(frame, "low", "high", "unit", "t", "treated", 2, "w")
+    effect = 14 / 3 - 1.9
+    assert low == pytest.approx(effect - 0.5 / 3 - 3 * 2.5 / 5)
+    assert high == pytest.approx(effect + 2.5 / 3 + 3 * 0.5 / 5)
+    for column in ("low", "high"):
+        with pytest.raises(KokeiluError, match="unit d, t 3: found .*expected two ends in order"):
+            spoilt = changed(frame, "d", 3, **{column: np.nan})
+            compare.did_interval(spoilt, "low", "high", "unit", "t", "treated", 2)
+
+
+def test_bounds_of_the_seasonal_gap_by_hand():
+    t = pd.date_range("2020-01-01", periods=26, freq="MS")
+    frame = pd.DataFrame({"t": np.tile(t, 3), "d": np.repeat([1, 0, 0], 26), "w": 1.0})
+    frame["w"] = np.repeat([1.0, 1.0, 3.0], 26)
+    frame["low"] = frame["high"] = 10.0 * frame["d"] + np.tile(np.arange(26.0), 3)
+    last, base = frame["t"] == t[25], frame["t"] == t[13]
+    frame.loc[last & (frame["d"] == 1), "high"] += 3  # treated, February 2022
+    frame.loc[base & (frame["w"] == 3), "high"] += 4  # a control, February 2021
+    first, end = pd.Timestamp("2020-01-01"), pd.Timestamp("2021-12-01")
+    found = compare.event_interval(frame, "low", "high", "t", "d", first, end, "w")
+    assert found.columns.tolist() == ["t", "bound_low", "bound_high"]
+    assert found["t"].tolist() == list(t[24:])
+    # January: 24 - (0 + 12) / 2 both; February: the control's base may be higher by 3/4 x 4 / 2
+    assert found["bound_low"].tolist() == pytest.approx([0, 0])
+    assert found["bound_high"].tolist() == pytest.approx([0, 3 + 1.5])
+    plain = compare.event_interval(frame, "low", "high", "t", "d", first, end)
+    assert plain["bound_high"].tolist() == pytest.approx([0, 3 + 1.0])
+    assert plain.equals(compare.event_interval(frame, "low", "high", "t", "d", first, end, "none"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: f[f["t"] != "2021-05-01"], "equally often"),
+        (lambda f: f[(f["t"] != "2021-05-01") | (f["d"] == 1)], "2021M05 are not those before"),
+        (lambda f: f.assign(w=f["w"] + (f["t"] == "2022-01-01")), "2022M01 are not those before"),
+        (lambda f: f.assign(w=0.0), "weights positive"),
+        (lambda f: f.assign(d=f["d"] * 2), "must be 0 or 1"),
+        (lambda f: f.assign(low=f["low"] + (f["t"] == "2021-03-01")), "two ends in order"),
+        (lambda f: f.drop(columns="high"), "no column 'high'"),
+    ],
+)
+def test_what_seasonal_bounds_cannot_use_is_said(spoil, message):
+    t = pd.date_range("2020-01-01", periods=26, freq="MS")
+    frame = pd.DataFrame({"t": np.tile(t, 2), "d": np.repeat([1, 0], 26), "w": 1.0, "low": 1.0})
+    window = pd.Timestamp("2020-01-01"), pd.Timestamp("2021-12-01")
+    with pytest.raises(KokeiluError, match=message):
+        compare.event_interval(spoil(frame.assign(high=1.0)), "low", "high", "t", "d", *window, "w")
+
+
+def test_a_panel_by_hand():
+    frame = by_hand().drop(index=[3, 12])
+    table = frames.panel(frame, *NAMES, "w", "cluster")
+    assert list(table.units) == list("abcdef") and list(table.times) == [0, 1, 2, 3]
+    assert table.missing == 2 and table.steady
+    assert table.by_unit["weight"].tolist() == [1, 2, 1, 1, 2, 1]
+    assert list(table.by_unit["cluster"]) == list("xyzzuv")
+    assert table.cells[0].tolist() == [1, 1, 1, 0] and table.cells[1].tolist() == [2, 2, 2, 2]
+    assert table.matrix.loc["d"].tolist()[1:] == [4, 5, 4] and np.isnan(table.matrix.loc["d", 0])
+    assert table.facts.columns.tolist() == ["treated", "weight", "cluster"]
+    bare = frames.panel(frame, *NAMES)
+    assert list(bare.by_unit["cluster"]) == list("abcdef") and (bare.by_unit["weight"] == 1).all()
+
+
+def test_what_is_doubled_or_changes_is_named_by_its_first_place():
+    frame = by_hand()
+    twice = pd.concat([frame, frame.iloc[[17, 9]]], ignore_index=True)
+    with pytest.raises(KokeiluError, match="unit e, t 1 is there twice"):
+        compare.did(twice, *NAMES, 2)
+    two = changed(changed(frame, "e", 2, cluster="q"), "c", 1, cluster="q")
+    with pytest.raises(KokeiluError, match="cluster of unit c changes"):
+        compare.did(two, *NAMES, 2, cluster="cluster")
+    with pytest.raises(KokeiluError, match="w of unit e changes"):
+        compare.area_effects(changed(frame, "e", 2, w=9.0), *NAMES, 2, "cluster", "w")
+    gap = changed(changed(frame, "f", 0, y=np.nan), "d", 3, y=np.nan)
+    with pytest.raises(KokeiluError, match="y of unit d is missing or infinite at 3"):
+        compare.area_effects(gap, *NAMES, 2, "cluster")
+    for value, named in ((np.inf, "missing or infinite at 2"), (-np.inf, "infinite at 2")):
+        with pytest.raises(KokeiluError, match=f"y of unit c .*{named}"):
+            compare.did(changed(frame, "c", 2, y=value), *NAMES, 2)

@@ -5,7 +5,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 import pytest
-from panels import NAMES, simulated
+from panels import NAMES, by_hand, said, simulated
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import compare, synthetic
@@ -173,6 +173,36 @@ def test_p_is_the_rank_among_placebos_worked_out_one_by_one():
     own = ratio(pd.concat([controls, frame[frame["unit"] == 4]]), 4)
     table = synthetic.control(frame, *NAMES, 5).set_index("area_id")
     assert table.loc["4", "p"] == pytest.approx((1 + sum(np.array(placebo) >= own)) / 15)
+
+
+def test_a_perfect_fit_before_the_start_makes_any_effect_the_largest():
+    frame = by_hand()  # the second treated unit is a mixture of controls to the last digit
+    table, weights = synthetic.control(frame, *NAMES, 2, weights=True)
+    row = said(table.loc[1])
+    assert row.pop("estimate") == pytest.approx(
+        6 - weights[weights["unit"] == "b"]["weight"].to_numpy() @ changes(frame, weights)
+    )
+    assert row == {
+        "outcome": "y",
+        "estimand": "effect on the area",
+        "estimator": "synthetic control",
+        "weights": "none",
+        "pre": "0–1",
+        "post": "2–3",
+        "controls": f"{(weights['unit'] == 'b').sum()} weighted of 4",
+        "area_id": "b",
+        "p": 0.2,  # no control lies within the others
+        "inference": "placebo in space, ratio of RMSPE, 4 controls",
+        "n_units": 5,
+        "is_main": False,
+        "note": "RMSPE before the start 0",
+    }
+
+
+def changes(frame, weights):
+    """Mean outcome after the start of the controls that make up unit b."""
+    late = frame[frame["t"] > 1].groupby("unit")["y"].mean()
+    return late[weights[weights["unit"] == "b"]["control"]].to_numpy()
 
 
 def test_simplex_weights_are_the_best_of_many_mixtures():

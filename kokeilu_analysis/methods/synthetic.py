@@ -186,8 +186,8 @@ def control(frame, outcome, unit, time, treated, start, weights=False):
         return later[at] - share @ later[pool], past[at] - share @ past[pool], share
 
     def ratio(gap_after, gap_before):
-        with np.errstate(divide="ignore"):
-            return _root_mean_square(gap_after) / _root_mean_square(gap_before)
+        after, before = _root_mean_square(gap_after), _root_mean_square(gap_before)
+        return after / before if before else np.inf if after else 0.0  # a perfect fit before
 
     placebo = np.array([ratio(*gaps(j, donors[donors != j])[:2]) for j in donors])
     rows, shares = [], []
