@@ -121,6 +121,32 @@ def test_of_two_cells_the_smaller_is_hidden_and_a_zero_never():
     assert shown(row(a=3, b=36, c=2000, z=0, all=2039), spec) == ["c", "z", "all"]
 
 
+@pytest.mark.parametrize(
+    ("values", "kept", "intervals"),
+    [
+        # b of 20 to 30 would leave a at 1 to 4: both are twice as wide, and twice again
+        ({"a": 4, "b": 20, "all": 24}, ["all"], {"a": (1, 40), "b": (1, 40)}),
+        ({"a": 4, "b": 300, "all": 304}, ["all"], {"a": (1, 40), "b": (280, 320)}),
+        ({"a": 4, "b": 33, "all": 37}, ["all"], {"a": (1, 10), "b": (30, 40)}),  # fine as it is
+        ({"a": 4, "b": 20, "c": 50, "all": 74}, ["b", "all"], {"a": (1, 20), "c": (40, 60)}),
+    ],
+)
+@pytest.mark.parametrize("mark", ["fixed", "kept"])
+def test_intervals_grow_twice_as_wide_where_nothing_more_may_be_hidden(
+    values, kept, intervals, mark
+):
+    parts = [unit for unit in values if unit != "all"]
+    table = row(**values).assign(mark=lambda f: f["unit"].isin(kept))
+    made, log = suppression.protect(table, Spec(ROW, {"unit": [("all", parts)]}, **{mark: "mark"}))
+    hidden = made[made["status"] == "hidden"].set_index("unit")
+    ends = zip(hidden["lower"], hidden["upper"], strict=True)
+    assert dict(zip(hidden.index, ends, strict=True)) == intervals
+    assert log["rule"].tolist() == ["minimum 5", "complementary"]
+    assert log["action"].tolist() == [
+        f"hidden as {low:g}-{high:g}" for low, high in intervals.values()
+    ]
+
+
 def test_one_cell_is_hidden_rather_than_two_smaller_ones():
     links = {"unit": [("x", ["a", "b"]), ("y", ["a", "c"])]}
     table = row(a=3, b=20, c=20, x=23, y=23)
@@ -261,6 +287,68 @@ def test_a_stock_is_that_of_the_month_before_with_its_flows_in_each_place():
     assert kept.matrix.shape[0] == 2  # from February to May is no month
 
 
+def test_links_of_several_columns_and_flows_stand_in_one_matrix():
+    rows = [(u, m, k) for u in ("a", "b", "all") for m in (1, 2) for k in ("stock", "in", "out")]
+    cells = pd.DataFrame(rows, columns=["unit", "month", "measure"])
+    links = linked_cells.build(
+        cells,
+        {"unit": [("all", ["a", "b"])]},
+        {"measure": [("in", "stock")]},
+        [("stock", "in", "out")],
+    )
+    found = [
+        ({rows[i]: int(v) for i, v in enumerate(line) if v}, low, high)
+        for line, low, high in zip(links.matrix.toarray(), links.low, links.high, strict=True)
+    ]
+    expected = [
+        ({("a", m, k): -1, ("b", m, k): -1, ("all", m, k): 1}, 0, 0)
+        for m in (1, 2)
+        for k in ("stock", "in", "out")
+    ]
+    expected += [
+        ({(u, m, "stock"): 1, (u, m, "in"): -1}, 0, np.inf)
+        for u in ("a", "b", "all")
+        for m in (1, 2)
+    ]
+    expected += [
+        ({(u, 1, "stock"): -1, (u, 2, "stock"): 1, (u, 2, "in"): -1, (u, 2, "out"): 1}, 0, 0)
+        for u in ("a", "b", "all")
+    ]
+
+    def ordered(lines):
+        return sorted((sorted(line.items()), low, high) for line, low, high in lines)
+
+    assert ordered(found) == ordered(expected)
+    kept = links.where(links.high > 0)
+    assert kept.matrix.shape == (6, 18) and np.isinf(kept.high).all() and (kept.low == 0).all()
+
+
+def test_december_and_january_are_neighbours():
+    months = pd.to_datetime(["2021-12-01", "2022-01-01"])
+    rows = [(m, k) for m in months for k in ("stock", "in", "out")]
+    cells = pd.DataFrame(rows, columns=["month", "measure"])
+    links = linked_cells.build(cells, {}, {}, [("stock", "in", "out")])
+    assert links.matrix.toarray().tolist() == [[-1, 0, 0, 1, -1, 1]]
+
+
+def test_points_that_are_known_to_keep_the_links_spare_the_search_and_grow_with_it():
+    cells = pd.MultiIndex.from_product([["a", "b", "all"], ["x", "y", "sum"]], names=["r", "c"])
+    cells = cells.to_frame(index=False)
+    links = linked_cells.build(cells, {"r": [("all", ["a", "b"])], "c": [("sum", ["x", "y"])]}, {})
+    true = np.array([2, 3, 5, 4, 1, 5, 6, 4, 10.0])
+    hidden = np.isin(np.arange(9), [0, 1, 3, 4])
+    ends = np.where(hidden, 0, true), np.where(hidden, 100, true)
+    seen = true.copy(), true.copy()
+    low, high = linked_cells.ranges(links, *ends, seen=seen)
+    assert low[hidden].tolist() == [1, 0, 1, 0] and high[hidden].tolist() == [5, 4, 5, 4]
+    assert seen[0] == pytest.approx(low) and seen[1] == pytest.approx(high)
+    wide = np.array([1.0, 0, 5, 1, 0, 5, 6, 4, 10]), np.array([5.0, 4, 5, 5, 4, 5, 6, 4, 10])
+    some = linked_cells.ranges(links, *ends, np.full(9, 2.0), (true - 1, true + 1))
+    # each of the four is seen two apart already, so nothing more is looked for
+    assert (some[1] - some[0])[hidden].tolist() == [2, 2, 2, 2]
+    assert all(np.allclose(a, b) for a, b in zip((low, high), wide, strict=True))
+
+
 def test_links_are_broken_when_no_values_can_keep_them():
     links = linked(["a", "b", "all"], {"unit": [("all", ["a", "b"])]}, {})
     for total, wrong in ((5, False), (4.9, True), (11, False), (11.1, True)):
@@ -323,6 +411,20 @@ def test_an_extreme_needs_the_size_of_the_smallest_of_its_groups():
     assert rules(frame[["longest"]]) == [(0, "longest", "extreme without the size of its group")]
 
 
+def test_what_is_found_names_the_table_in_the_columns_of_the_log():
+    frame = pd.DataFrame({"hetu": ["x"], "n": [3], "max_days": [9.0], "persons": [2]})
+    found = disclosure.findings(frame, "t.csv", persons=["persons"])
+    assert found.columns.tolist() == disclosure.COLUMNS
+    assert found.to_numpy().tolist() == [
+        ["t.csv", 0, "hetu", "person-level column", "refused"],
+        ["t.csv", 2, "max_days", "extreme of fewer than 5", "refused"],
+        ["t.csv", 2, "persons", "minimum 5", "refused"],
+    ]
+    assert disclosure.findings(frame[["n"]], "t.csv").empty  # a size alone is no finding
+    at = frame.assign(n=5, persons=5)[["n", "max_days", "persons"]]
+    assert disclosure.findings(at, "t.csv", persons=["persons"]).empty
+
+
 @pytest.mark.parametrize(
     "name", ["customer_no", "asiakas_tunnus", "HETU", "person_id", "x_born_on"]
 )
@@ -382,7 +484,83 @@ def test_a_cell_is_open_when_a_dated_table_state_gave_it():
     assert disclosure.register_rows(panel).tolist() == [False, True, True, True, True, False]
 
 
+def test_what_is_logged_stands_behind_what_was():
+    log = pd.DataFrame([["t", "r", "c", "u", "a"]], columns=disclosure.COLUMNS)
+    cells = PANEL.head(2).assign(column="value", rule=["one", "two"])
+    made = disclosure.logged(log, cells)
+    assert made.to_numpy().tolist() == [
+        ["t", "r", "c", "u", "a"],
+        [disclosure.PANEL, "091, 2021-03, a", "value", "one", "hidden"],
+        [disclosure.PANEL, "091, 2021-03, b", "value", "two", "hidden"],
+    ]
+    assert made.index.tolist() == [0, 1, 2] and made.columns.tolist() == disclosure.COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("vintages", "registers"),
+    [
+        (["2022-05-01", "2021-12-01", ""], False),
+        (["2022-05-01", "registers"], True),
+        (["registers", "2022-05-01"], True),
+        (["2022-05-01", None], True),
+        (["2022-05-01x"], True),
+        ([], False),
+    ],
+)
+def test_one_cell_that_no_table_state_gave_makes_the_panel_one_of_registers(
+    tmp_path, vintages, registers
+):
+    study = tmp_path / "study.toml"
+    study.write_text('[registers]\nsource = ""\n', encoding="utf-8")
+    assert not disclosure.register_input(study, tmp_path)  # no panel yet
+    panel = pd.DataFrame({"vintage": pd.array(vintages, dtype="str"), "value": 1.0})
+    panel.to_parquet(tmp_path / paths.PANEL.name)
+    assert disclosure.register_input(study, tmp_path) == registers
+    assert disclosure.from_registers(study, tmp_path) == registers
+    study.write_text('[registers]\nsource = "spells"\n', encoding="utf-8")
+    assert disclosure.register_input(study, tmp_path)
+
+
+def test_limits_that_the_study_leaves_out_are_the_usual_ones(tmp_path):
+    study = tmp_path / "study.toml"
+    for text, expected in (
+        ("", {"minimum": 5, "rounding": 0, "dominance": ()}),
+        ("[disclosure]\nrounding = 3\n", {"minimum": 5, "rounding": 3, "dominance": ()}),
+        (
+            "[disclosure]\nminimum = 4\ndominance = [2, 0.75]\n",
+            {"minimum": 4, "rounding": 0, "dominance": (2, 0.75)},
+        ),
+    ):
+        study.write_text(text, encoding="utf-8")
+        assert disclosure.settings(study) == expected
+    study.write_text("[disclosure]\nzero = 1\nthreshold = 3\n", encoding="utf-8")
+    with pytest.raises(KokeiluError, match="found threshold, expected minimum, rounding, domin"):
+        disclosure.settings(study)
+
+
 # The certificate.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1",
+        "[]",
+        "{}",
+        "null",
+        '{"files": {}}',
+        '{"limits": {}}',
+        '{"files": null, "limits": {}}',
+        '{"files": {}, "limits": 5}',
+    ],
+)
+def test_what_is_no_certificate_covers_nothing(folders, text):
+    processed, notebooks = folders
+    (processed / disclosure.CERTIFICATE).write_text(text, encoding="utf-8")
+    assert disclosure.passed(processed, notebooks, LIMITS) == {
+        disclosure.CERTIFICATE: "there is no certificate"
+    }
 
 
 @pytest.fixture
