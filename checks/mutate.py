@@ -52,10 +52,10 @@ GROUPS = {
     "disclosure": "complementary linked_cells suppression disclosure",
 }
 TESTS = (
-    "adjusted areas backlog backlog_exact bootstrap cell_bounds clearing compare disclosure"
-    " disclosure_parts docstrings estimates exposure formulas inference intervals known_answers"
-    " lag lag_routes lag_solver line_search measurement multiple program replies restrictions"
-    " sensitivity synthetic variants"
+    "adjusted areas backlog backlog_exact bootstrap cell_bounds clearing compare defaults"
+    " disclosure disclosure_parts docstrings estimates exposure formulas inference intervals"
+    " known_answers lag lag_routes lag_solver line_search measurement multiple program replies"
+    " restrictions sensitivity synthetic variants"
 )
 PRELOADED = (  # what the package and its tests import inside functions and pay for every time
     "scipy.optimize scipy.stats scipy.linalg scipy.sparse statsmodels.api pyfixest diff_diff"
