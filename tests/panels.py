@@ -73,6 +73,6 @@ def by_hand():
 WITHOUT = [4 - 1.9, 6 - 1.9, 14 / 3 - 7.5 / 3, 14 / 3 - 2.5 / 3, 14 / 3 - 9 / 4]
 
 
-def said(row):
+def filled(row):
     """What a row of the estimate schema holds, empty cells left out."""
     return {k: v for k, v in row.items() if not pd.isna(v) and v != ""}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from panels import NAMES, by_hand, changed, said, simulated, whole_unit
+from panels import NAMES, by_hand, changed, filled, simulated, whole_unit
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import adjusted, compare, donors, inference
@@ -528,7 +528,7 @@ def told(row, left, expected):
     """Texts as expected; numbers those of a jackknife over the values without each cluster."""
     from scipy.special import stdtr, stdtrit
 
-    row, groups = said(row), len(left)
+    row, groups = filled(row), len(left)
     numbers = {k: row.pop(k) for k in NUMBERS}
     assert row == ROW | expected | {"n_clusters": groups}
     effect = numbers["estimate"]
@@ -577,13 +577,13 @@ def test_the_whole_row_of_a_matched_comparison_and_its_pairs():
 
 def test_what_the_rows_of_counts_and_covariates_say():
     texts = [k for k in (*ROW, "estimator", "controls", "inference", "n_clusters")]
-    poisson = said(adjusted.poisson(by_hand(), *NAMES, 2, "w", "cluster").loc[0])
+    poisson = filled(adjusted.poisson(by_hand(), *NAMES, 2, "w", "cluster").loc[0])
     assert {k: poisson[k] for k in texts if k in poisson} == ROW | {
         "estimator": "Poisson, log points",
         "inference": "cluster sandwich (CR1) with G/(G-1), t(G-1)",
         "n_clusters": 5,
     }
-    robust = said(adjusted.doubly_robust(by_hand(), *NAMES, 2, ["size"], "w", "cluster").loc[0])
+    robust = filled(adjusted.doubly_robust(by_hand(), *NAMES, 2, ["size"], "w", "cluster").loc[0])
     assert {k: robust[k] for k in texts if k in robust} == ROW | {
         "estimator": "doubly robust",
         "controls": "size",

@@ -259,6 +259,61 @@ def test_order_and_units_do_not_matter(seed):
     assert given_set.bounds_quantile(0.5) == pytest.approx(other.bounds_quantile(0.5), abs=1e-5)
 
 
+def mirrored(evidence):
+    """What the register would say of the shares that are up to date instead of the backlogs."""
+    turned = evidence[evidence["kind"] != "few_below"].copy()
+    turned["lower"], turned["upper"] = 1 - turned["upper"], 1 - turned["lower"]
+    turned["kind"] = turned["kind"].replace({"smallest": "largest", "largest": "smallest"})
+    order = turned["kind"] == "order"
+    turned.loc[order, "subject"] = [
+        ";".join(reversed(s.split(";"))) for s in turned.loc[order, "subject"]
+    ]
+    return turned
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_lies_above_is_what_lies_below_in_the_mirror(seed):
+    rng = np.random.default_rng(400 + seed)
+    areas, _, customers, evidence = truths(rng, 4)
+    evidence = evidence[evidence["kind"] != "few_below"]
+    plain = FeasibleSet.from_evidence(evidence, areas, customers)
+    mirror = FeasibleSet.from_evidence(mirrored(evidence), areas, customers)
+    w = pd.Series(rng.normal(size=4), areas)
+    low, high = mirror.bounds(w)
+    assert plain.bounds(w) == pytest.approx((w.sum() - high, w.sum() - low), abs=1e-8)
+    for x in (0.2, 0.4, 0.6, 0.8):
+        assert plain.bounds_count_above(x) == mirror.bounds_count_below(1 - x)
+        assert plain.bounds_count_below(x) == mirror.bounds_count_above(1 - x)
+        assert plain.bounds_count_above(x, 0.1) == mirror.bounds_count_below(1 - x, 0.1)
+    # of four the second smallest is the third largest
+    low, high = mirror.bounds_quantile(0.75)
+    assert plain.bounds_quantile(0.5) == pytest.approx((1 - high, 1 - low), abs=2e-5)
+
+
+def test_areas_beyond_a_threshold_by_hand():
+    rows = frame(
+        ("a", "A", "range", 0.1, 0.2), ("b", "B", "range", 0.3, 0.6), ("c", "C", "range", 0.5, 0.9)
+    )
+    free = FeasibleSet.from_evidence(rows, list("ABC"))
+    for x, below, above in (
+        (0.05, (0, 0), (3, 3)),
+        (0.15, (0, 1), (2, 3)),
+        (0.4, (1, 2), (1, 2)),
+        (0.55, (1, 3), (0, 2)),
+        (0.95, (3, 3), (0, 0)),
+    ):
+        assert free.bounds_count_below(x) == below and free.bounds_count_above(x) == above
+    # half a point of room: 0.6 is beyond 0.59 by 0.01 and not by 0.02
+    assert free.bounds_count_above(0.59, margin=0.01)[1] == 2
+    assert free.bounds_count_above(0.59, margin=0.02)[1] == 1
+    assert free.bounds_count_below(0.51, margin=0.01)[1] == 3
+    assert free.bounds_count_below(0.51, margin=0.02)[1] == 2
+    for q, expected in ((0.01, (0.1, 0.2)), (1 / 3, (0.1, 0.2)), (0.34, (0.3, 0.6))):
+        assert free.bounds_quantile(q) == pytest.approx(expected, abs=1e-9)
+    assert free.bounds_quantile(2 / 3) == pytest.approx((0.3, 0.6), abs=1e-9)
+    assert free.bounds_quantile(1.0) == pytest.approx((0.5, 0.9), abs=1e-9)
+
+
 @settings(max_examples=10, deadline=None)
 @given(seed=some.integers(0, 10**6))
 def test_a_group_statement_equals_one_for_each_member(seed):

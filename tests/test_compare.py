@@ -11,8 +11,8 @@ from panels import (
     by_hand,
     changed,
     estimate,
+    filled,
     monthly,
-    said,
     simulated,
     whole_unit,
 )
@@ -641,7 +641,7 @@ def test_the_whole_row_of_a_two_by_two():
 
     effect = 14 / 3 - 1.9
     se = np.sqrt(4 / 5 * sum((left - effect) ** 2 for left in WITHOUT))
-    row = said(compare.did(by_hand(), *NAMES, 2, "w", "cluster").loc[0])
+    row = filled(compare.did(by_hand(), *NAMES, 2, "w", "cluster").loc[0])
     expected = ROW | {"estimator": "difference-in-differences"}
     assert {k: row.pop(k) for k in expected} == expected
     assert row == pytest.approx(
@@ -659,7 +659,7 @@ def test_the_whole_table_of_an_event_study():
     rows = compare.event_study(by_hand(), *NAMES, 2, "w", "cluster")
     # changes from time 1 by unit: -2 0 4 6 and 0 0 3 5; -1 0 1 1, 0 0 1 0, -1 0 2 4, 3 0 1 3
     assert rows["estimate"].tolist() == pytest.approx([-2 / 3, 0, 10 / 3 - 7 / 5, 16 / 3 - 12 / 5])
-    for k, row in enumerate(map(said, rows.to_dict("records"))):
+    for k, row in enumerate(map(filled, rows.to_dict("records"))):
         expected = ROW | {"estimator": "event study", "pre": "1", "post": str(k)}
         assert {key: row[key] for key in expected} == expected
         assert row["event_month"] == k - 2 and "note" not in row
@@ -683,7 +683,7 @@ def test_the_whole_rows_of_area_effects():
     found = compare.area_effects(by_hand(), *NAMES, 2, "cluster", "w")
     spread = np.std([1.0, 3.5, 0.5], ddof=1) * np.sqrt(4 / 3)  # of z, u and v
     for row, (area, change) in zip(found.to_dict("records"), (("x", 6), ("y", 4)), strict=True):
-        row, expected = said(row), {
+        row, expected = filled(row), {
             **{k: ROW[k] for k in ("outcome", "estimand", "weights", "pre", "post", "is_main")},
             "estimator": "area change minus control mean",
             "inference": "spread of 3 control areas, t(C-1)",

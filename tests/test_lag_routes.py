@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from panels import filled
 from scipy.special import stdtr
 
 from kokeilu_analysis.errors import KokeiluError
@@ -109,6 +110,57 @@ def test_each_end_is_moved_by_the_error_of_its_own_line():
     assert plain["se"] < row["se"]
     assert "HC3 and control mean" in row["inference"]
     assert "control mean" not in plain["inference"]
+
+
+def test_the_whole_row_of_an_interval_around_the_ends():
+    found = lag.intercept_bounds(D, MIDDLE, MIDDLE, W, at=0.25)
+    fit = lag.midpoint(D, MIDDLE, MIDDLE, W, at=0.25)
+    assert fit["estimand"].tolist() == ["effect at backlog 0.25", "slope"]
+    assert set(fit["estimator"]) == {"least squares on the middles of the ranges"}
+    assert set(fit["inference"]) == {"HC3, t(A-2)"} and set(fit["n_units"]) == {7}
+    assert set(fit["weights"]) == {"given"}
+    assert set(lag.midpoint(D, MIDDLE, MIDDLE)["weights"]) == {"equal"}
+    shared = lag.midpoint(D, MIDDLE, MIDDLE, shared=0.1)["inference"].tolist()
+    assert shared == ["HC3 and control mean, t(A-2)", "HC3, t(A-2)"]
+    value, se = fit.loc[0, "estimate"], fit.loc[0, "se"]
+    assert filled(lag.ends_interval(found, D, W).loc[0]) == {
+        "estimand": "effect at backlog 0.25",
+        "estimator": "sharp bounds of the line",
+        "weights": "given",
+        "se": pytest.approx(se),
+        "ci_low": pytest.approx(value - 1.959964 * se, abs=1e-6),
+        "ci_high": pytest.approx(value + 1.959964 * se, abs=1e-6),
+        "inference": "Imbens-Manski, c = 1.9600; HC3 at each bound",
+        "bound_low": pytest.approx(value),
+        "bound_high": pytest.approx(value),
+        "n_units": 7,
+        "is_main": False,
+    }
+    row = lag.set_interval(D, LOW, HIGH, draws=20, seed=1).loc[0]
+    assert row["weights"] == "equal" and row["inference"].endswith("area bootstraps")
+    assert row["estimand"] == "effect at backlog 0" and row["n_units"] == 7
+
+
+def test_the_whole_frontier_of_a_line_through_two_areas():
+    """The line 0.7 - b: 0.4 on average at a mean backlog of 0.3 (weights 3 and 1)."""
+    table = lag.frontier([0.5, 0.1], [0.2, 0.6], [0, 0.5, 1], [0.1, 0.4], [3, 1])
+    assert table.columns.tolist() == [
+        "rho", "control_backlog", "adjusted", "att_common", "breakdown",
+    ]  # fmt: skip
+    assert table.to_numpy() == pytest.approx(
+        np.array(
+            [
+                [0.0, 0.1, 0.7, 0.4, 0.7],
+                [0.0, 0.4, 0.7, 0.4, 0.7],
+                [0.5, 0.1, 0.65, 0.5, 0.7],
+                [0.5, 0.4, 0.5, 0.35, 0.7],
+                [1.0, 0.1, 0.6, 0.6, 0.7],
+                [1.0, 0.4, 0.3, 0.3, 0.7],
+            ]
+        )
+    )
+    flat = lag.frontier([0.3, 0.3], [0.2, 0.6], 1, 0.5)
+    assert np.isnan(flat.loc[0, "breakdown"]) and flat.loc[0, "adjusted"] == pytest.approx(0.3)
 
 
 def test_bounds_without_end_have_no_interval():

@@ -113,6 +113,64 @@ def test_monotone_bounds_are_those_of_every_falling_curve_through_the_areas():
     assert np.isinf(table["bound_high"].iloc[0])
 
 
+def test_monotone_bounds_by_hand():
+    """Falling: A at 0.1-0.2 has 6, B at 0.2-0.4 has 5, C at 0.7 has 2."""
+    given_areas = [6.0, 5.0, 2.0], [0.1, 0.2, 0.7], [0.2, 0.4, 0.7]
+    found = restrictions.monotone_bounds(*given_areas, [0, 0.15, 0.2, 0.3, 0.4, 0.7, 0.8])
+    assert found.columns.tolist() == ["at", "bound_low", "bound_high", "slack"]
+    inf = np.inf
+    assert found.to_numpy().tolist() == [
+        [0.0, 6, inf, 0],  # at least what every later one has
+        [0.15, 5, inf, 0],  # A may lie before it
+        [0.2, 5, 6, 0],
+        [0.3, 2, 6, 0],
+        [0.4, 2, 5, 0],
+        [0.7, 2, 2, 0],
+        [0.8, -inf, 2, 0],
+    ]
+    roomy = restrictions.monotone_bounds(*given_areas, [0.2, 0.7], tolerance=0.5)
+    assert roomy.to_numpy().tolist() == [[0.2, 4.5, 6.5, 0], [0.7, 1.5, 2.5, 0]]
+    # rising they contradict each other by 4 at most: 2 of room each way
+    rising = restrictions.monotone_bounds(*given_areas, [0.2, 0.8], slope_sign=1, tolerance=0.5)
+    assert rising.to_numpy().tolist() == [[0.2, 3.5, 4.5, 2], [0.8, 3.5, inf, 2]]
+
+
+def test_lipschitz_bounds_by_hand():
+    """A at 0.2 has 5, B at 0.6-0.8 has 2: with 10 per unit they cannot differ by more than 6."""
+    given_areas = [5.0, 2.0], [0.2, 0.6], [0.2, 0.8]
+    found = restrictions.lipschitz_bounds(*given_areas, [10, 20], [0.0, 0.5, 1.0])
+    assert found.columns.tolist() == ["k", "at", "bound_low", "bound_high", "slack"]
+    assert found.to_numpy() == pytest.approx(
+        np.array(
+            [
+                [10, 0.0, 3, 7, 0],
+                [10, 0.5, 2, 5, 0],  # B at 0.8 is 0.3 away: -1 to 5; A is as far: 2 to 8
+                [10, 1.0, -2, 6, 0],  # B at 0.6 is 0.4 away; A 0.8
+                [20, 0.0, 1, 9, 0],
+                [20, 0.5, -1, 8, 0],
+                [20, 1.0, -6, 10, 0],
+            ]
+        )
+    )
+    steep = restrictions.lipschitz_bounds(*given_areas, 2.0, 0.5, tolerance=0.1).iloc[0]
+    # 3 apart, 2 x 0.6 of it allowed: 0.9 of room each way, and 0.1 more
+    assert steep.tolist() == pytest.approx([2, 0.5, 5 - 0.6 - 1, 2 + 0.6 + 1, 0.9])
+
+
+def test_lines_through_ranges_by_hand_at_any_reference():
+    b = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    for at, ends in ((0.0, (0.9, 3.5 / 3)), (0.5, (0.4, 0.6)), (1.0, (-0.5 / 3, 0.1))):
+        row = restrictions.manski_tamer(1 - b, b - 0.1, b + 0.1, None, -1, 0, at).iloc[0]
+        assert (row["bound_low"], row["bound_high"]) == pytest.approx(ends, abs=1e-6)
+        assert (row["slope_low"], row["slope_high"]) == pytest.approx((-4 / 3, -0.8), abs=1e-6)
+        assert (row["least"], row["tolerance"]) == pytest.approx((0, 0), abs=1e-12)
+        up = restrictions.manski_tamer(b, b - 0.1, b + 0.1, None, 1, 0, at).iloc[0]
+        assert (up["bound_low"], up["bound_high"]) == pytest.approx(
+            (1 - ends[1], 1 - ends[0]), abs=1e-6
+        )
+        assert (up["slope_low"], up["slope_high"]) == pytest.approx((0.8, 4 / 3), abs=1e-6)
+
+
 def test_turning_effects_round_turns_the_monotone_bounds_round():
     d, low, high, _ = case(6)
     at = [0.1, 0.5, 0.9]

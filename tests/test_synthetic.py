@@ -5,7 +5,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 import pytest
-from panels import NAMES, by_hand, said, simulated
+from panels import NAMES, by_hand, filled, simulated
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import compare, synthetic
@@ -178,7 +178,7 @@ def test_p_is_the_rank_among_placebos_worked_out_one_by_one():
 def test_a_perfect_fit_before_the_start_makes_any_effect_the_largest():
     frame = by_hand()  # the second treated unit is a mixture of controls to the last digit
     table, weights = synthetic.control(frame, *NAMES, 2, weights=True)
-    row = said(table.loc[1])
+    row = filled(table.loc[1])
     assert row.pop("estimate") == pytest.approx(
         6 - weights[weights["unit"] == "b"]["weight"].to_numpy() @ changes(frame, weights)
     )
