@@ -151,6 +151,70 @@ def test_ends_with_one_period_after_are_where_the_test_by_hand_turns(m, level):
         assert not rejects(end + step, WAGES, m, level) and rejects(end - step, WAGES, m, level)
 
 
+ANGLES = 20_000
+
+
+def rejects_several(theta, study, m, level, weights):
+    """The same with several periods after: every vertex of the dual, the angles taken finely."""
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    beta, cov, n_pre, n_post = study
+    steps = np.diff(np.insert(np.eye(n_pre + n_post), n_pre, 0.0, axis=0), axis=0)
+    c, alpha = np.array([sum(weights[t:]) for t in range(n_post)]), 1 - level
+    first = alpha / 10
+    for v in np.vstack([steps[:n_pre], -steps[:n_pre]]):
+        moments = {1: steps[n_pre:] - m * v, -1: -steps[n_pre:] - m * v}
+        sd = {s: np.sqrt(np.einsum("ij,jk,ik->i", rows, cov, rows)) for s, rows in moments.items()}
+        rows, size = [], []
+        for side in (1, -1):
+            used = [(abs(c_t), side if c_t > 0 else -side, t) for t, c_t in enumerate(c)]
+            rows.append(sum(by * moments[s][t] for by, s, t in used))
+            size.append(sum(by * sd[s][t] for by, s, t in used))
+        for t in range(n_post):
+            rows.append(moments[1][t] + moments[-1][t])
+            size.append(sd[1][t] + sd[-1][t])
+        rows, size = np.array(rows), np.array(size)
+        z = (rows @ beta + theta * np.r_[-1, 1, np.zeros(n_post)]) / size
+        sigma = rows @ cov @ rows.T / np.outer(size, size)
+        values, vectors = np.linalg.eigh(sigma)
+        angle = np.arange(ANGLES) * 2 * np.pi / ANGLES
+        two = vectors[:, -2:] * np.sqrt(values[-2:])
+        reach = (two @ [np.cos(angle), np.sin(angle)]).max(axis=0)
+        reach = reach[reach > 1e-9]
+        critical = brentq(
+            lambda x, r=reach: np.exp(-((x / r) ** 2) / 2).sum() / ANGLES - first, 0.1, 9
+        )
+        top = z.argmax()
+        cuts = {1: [-np.inf], -1: [np.inf, critical] if n_post > 1 else [np.inf]}
+        for k in range(len(z)):
+            rho = sigma[k, top] / sigma[top, top]
+            if abs(rho - 1) > 1e-9:
+                cuts[1 if rho < 1 else -1].append((z[k] - rho * z[top]) / (1 - rho))
+        at, low, high = np.array([z[top], max(cuts[1]), min(cuts[-1])]) / np.sqrt(sigma[top, top])
+        tail = (norm.sf(at) - norm.sf(high)) / (norm.sf(low) - norm.sf(high))
+        size_left = (alpha - first) / (1 - first)
+        if not (z[top] > critical or (z[top] > 0 and tail < size_left)):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("study", "m", "level", "weights"),
+    [
+        (SHORT, 0.5, 0.95, [1.0, 0.0]),
+        (SHORT, 1.0, 0.9, [0.3, -0.7]),
+        (LONG, 0.7, 0.95, [0.5, 0.5]),
+        (RESTAURANTS, 1.0, 0.95, [0.25] * 4),
+    ],
+)
+def test_ends_with_several_periods_after_are_where_the_test_by_hand_turns(study, m, level, weights):
+    for end, inwards in zip(honest(*study, "relative", m, level, weights), (1, -1), strict=True):
+        step = 5e-6 * inwards
+        assert not rejects_several(end + step, study, m, level, weights)
+        assert rejects_several(end - step, study, m, level, weights)
+
+
 @pytest.mark.parametrize("level", [0.9, 0.95])
 @pytest.mark.parametrize("m", [0.0, 0.05, 0.4])
 def test_smoothness_with_one_period_before_is_a_folded_normal(m, level):
@@ -309,6 +373,11 @@ def test_interval_shrinks_to_the_identified_set_when_nothing_is_left_to_estimate
     beta = [0.0, 0.1, 0.25, 0.9]  # bends of 0.05 and of 0.4 at the base
     low, high = honest(beta, 1e-14 * np.eye(4), 3, 1, method, 1.2)
     assert (low, high) == pytest.approx(identified_set(beta, 3, 1, method, 1.2), abs=1e-5)
+
+
+def test_where_nothing_is_uncertain_and_nothing_allowed_the_interval_is_the_effect():
+    for betas, m in (([0.0, 0.0, 0.5], 1.0), ([0.1, 0.3, 0.5], 0.0)):
+        assert honest(betas, np.zeros((3, 3)), 2, 1, "relative", m) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("study", [RESTAURANTS, WAGES, SHORT, LONG])
