@@ -378,6 +378,8 @@ def test_interval_shrinks_to_the_identified_set_when_nothing_is_left_to_estimate
 def test_where_nothing_is_uncertain_and_nothing_allowed_the_interval_is_the_effect():
     for betas, m in (([0.0, 0.0, 0.5], 1.0), ([0.1, 0.3, 0.5], 0.0)):
         assert honest(betas, np.zeros((3, 3)), 2, 1, "relative", m) == (0.5, 0.5)
+    known = honest([0.1, 0.3, 0.5], np.zeros((3, 3)), 2, 1, "relative", 2.0)
+    assert known == pytest.approx((-0.1, 1.1), abs=1e-6)  # twice the step of 0.3 either way
 
 
 @pytest.mark.parametrize("study", [RESTAURANTS, WAGES, SHORT, LONG])

@@ -344,6 +344,8 @@ def _least_favourable(covariance, size):
     these are independent the largest is r m(phi), so the probability is the mean over angles of
     exp(-c^2 / (2 m(phi)^2)) where m is positive.
     """
+    if not len(covariance):
+        return 0.0  # nothing is uncertain
     values, vectors = np.linalg.eigh(covariance)
     plane = vectors[:, -2:] * np.sqrt(np.clip(values[-2:], 0, None))
     angle = 2 * np.pi * (np.arange(ANGLES) + 0.5) / ANGLES
