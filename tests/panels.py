@@ -76,3 +76,9 @@ WITHOUT = [4 - 1.9, 6 - 1.9, 14 / 3 - 7.5 / 3, 14 / 3 - 2.5 / 3, 14 / 3 - 9 / 4]
 def filled(row):
     """What a row of the estimate schema holds, empty cells left out."""
     return {k: v for k, v in row.items() if not pd.isna(v) and v != ""}
+
+
+def signed_zeros(table):
+    """How many zeros of a table would be printed as -0.0."""
+    numbers = table.select_dtypes(float).to_numpy()
+    return int((np.signbit(numbers) & (numbers == 0)).sum())

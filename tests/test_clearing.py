@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from panels import signed_zeros
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import clearing as c
@@ -278,7 +279,7 @@ def test_the_same_effect_everywhere_leaves_at_least_three_eighths_of_an_average_
     assert table.loc["same", "bound_high"] == pytest.approx(0.125, abs=1e-9)
     assert table.loc["same", "rest_low"] == pytest.approx(0.375, abs=1e-9)
     assert table.loc["none", "bound_high"] == pytest.approx(0.5, abs=1e-9)
-    assert table.loc["none", "rest_low"] == 0
+    assert table.loc["none", "rest_low"] == 0 and signed_zeros(table) == 0
 
 
 def test_the_parts_of_two_areas_by_hand():

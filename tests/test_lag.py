@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from panels import signed_zeros
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import lag, line_bounds
@@ -505,7 +506,7 @@ def test_the_most_telling_reply_is_found_by_asking_each_area_and_measuring():
         assert row.width_worst == pytest.approx(np.max(widths), abs=1e-6)
     assert ranked["gain_mean"].is_monotonic_decreasing
     known = ranked.set_index("area_id").loc[[0, 3, 5], "gain_mean"]
-    assert (known == 0).all()
+    assert (known == 0).all() and signed_zeros(ranked) == 0
 
 
 def test_replies_narrow_step_by_step_until_the_sign_is_settled():

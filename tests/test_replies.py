@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from panels import signed_zeros
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods.backlog import EmptySetError, FeasibleSet
@@ -80,6 +81,7 @@ def test_the_whole_table_of_three_linked_areas_by_hand():
         [2, "A", 0.0, 1.0, 2.0, 2.0, 1.0, 1.5, 0.0, 1.0, 0.5],
         [3, "C", 0.0, 1.0, 2.0, 2.0, 1.0, 1.5, 0.0, 1.0, 0.5],
     ]
+    assert signed_zeros(table) == 0
     nine = rank_replies(linked, {"B": 1.0})
     assert nine.equals(rank_replies(linked, {"B": 1.0}, grid=9))
     # trapezoids: 0.5 at the ends, one in the middle, a straight line between
