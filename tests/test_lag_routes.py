@@ -11,7 +11,7 @@ from scipy.special import stdtr
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import lag
 from kokeilu_analysis.methods.backlog import FeasibleSet
-from kokeilu_analysis.methods.lag_input import pair, shares
+from kokeilu_analysis.methods.lag_input import evidence_region, pair, shares
 from kokeilu_analysis.methods.program import Program
 
 AREAS, NAN = list("ABCDEFG"), np.nan
@@ -399,3 +399,87 @@ def test_the_edges_of_the_reference_and_one_limit_alone_are_accepted():
     told = (None, None, [[0, 1, 0, 0, 0, 0, 0]], [0.5])
     known = lag.intercept_bounds(D, LOW, HIGH, constraints=told)
     assert known.intercept == pytest.approx(lag.intercept_bounds(D, low, high).intercept)
+
+
+def test_evidence_becomes_this_region():
+    d, w = pd.Series([1.0, 2, 4], list("ABC")), np.array([0.5, 0.25, 0.25])
+    low, high = pd.Series([0.2, 0.1, 0.0], list("CBA")), [0.9, 0.8, 0.7]
+    stated = ([[1, 0, -1]], [0.1], [[0, 1, 1]], [0.9])
+    region = evidence_region(d, low, high, w, (0.4, 0.5), stated)
+    assert region.lower.tolist() == [0.0, 0.1, 0.2] and region.upper.tolist() == [0.9, 0.8, 0.7]
+    assert region.rows.tolist() == [[1, 0, -1], [0.5, 0.25, 0.25], [-0.5, -0.25, -0.25]]
+    assert region.limits.tolist() == [0.1, 0.5, -0.4]
+    assert region.equal_rows.tolist() == [[0, 1, 1]] and region.equal_limits.tolist() == [0.9]
+    assert region.whole.tolist() == [] and not region.is_box()
+    exact = evidence_region(d, low, high, w, 0.45, stated[:2])
+    assert exact.rows.tolist() == [[1, 0, -1]] and exact.equal_limits.tolist() == [0.45]
+    assert exact.equal_rows.tolist() == [[0.5, 0.25, 0.25]]
+    assert evidence_region(d, low, high, w, None, None).is_box()
+    for short in (stated[:1], (None, None, None), (*stated[:3],)):
+        if len(short) != 3 or short[0] is not None:
+            with pytest.raises(KokeiluError, match="lacks its rows or its limits"):
+                evidence_region(d, low, high, w, None, short)
+        else:
+            assert evidence_region(d, low, high, w, None, short).is_box()
+    for one in ((None, high), (low, None)):
+        with pytest.raises(KokeiluError, match="Give `lower` and `upper`"):
+            evidence_region(d, *one, w, None, None)
+
+
+def test_a_feasible_set_becomes_a_region_with_the_areas_of_the_effects_first():
+    class Known:
+        areas = ["Z", "A", "B"]
+
+        def matrices(self):
+            p = Program()
+            p.columns([0.1, 0.2, 0.3], [0.7, 0.8, 0.9])
+            z = p.columns([0.0], [1.0], whole=True)
+            p.row([0, 1, z[0]], [1.0, 2.0, 3.0], high=2.5)
+            p.row([2, z[0]], [1.0, 1.0], 0.8, 0.8)
+            return p.matrices()
+
+    d = pd.Series([1.0, 2.0], ["B", "A"])
+    region = evidence_region(d, None, None, np.array([0.5, 0.5]), None, Known())
+    assert region.lower.tolist() == [0.3, 0.2, 0.1, 0] and region.upper.tolist() == [
+        0.9,
+        0.8,
+        0.7,
+        1,
+    ]
+    assert region.rows.tolist() == [[0, 2, 1, 3]] and region.limits.tolist() == [2.5]
+    assert region.equal_rows.tolist() == [[1, 0, 0, 1]] and region.equal_limits.tolist() == [0.8]
+    assert region.whole.tolist() == [3]
+    narrow = evidence_region(d, [0.5, 0.1], [1.0, 0.6], np.array([0.5, 0.5]), 0.55, Known())
+    assert narrow.lower.tolist() == [0.5, 0.2, 0.1, 0] and narrow.upper.tolist() == [
+        0.9,
+        0.6,
+        0.7,
+        1,
+    ]
+    assert narrow.equal_rows.tolist() == [[1, 0, 0, 1], [0.5, 0.5, 0, 0]]
+    one_side = evidence_region(d, None, [0.6, 0.6], np.array([0.5, 0.5]), None, Known())
+    assert one_side.lower.tolist() == [0.3, 0.2, 0.1, 0]
+    assert one_side.upper.tolist() == [0.6, 0.6, 0.7, 1]
+
+
+def test_chords_are_added_until_none_is_further_off_than_asked():
+    asked = []
+
+    def square(r):
+        asked.append(r)
+        return (r - 0.3) ** 2, 2 * (r - 0.3)
+
+    for tolerance, most in ((1e-2, 17), (1e-4, 129)):
+        asked.clear()
+        places, values = lag._chords(square, 0.0, 1.0, tolerance)
+        assert places == sorted(places) and (places[0], places[-1]) == (0.0, 1.0)
+        assert values == [(r - 0.3) ** 2 for r in places] and sorted(asked) == places
+        grid = np.linspace(0, 1, 5001)
+        off = np.interp(grid, places, values) - (grid - 0.3) ** 2
+        assert -1e-12 <= off.min() and off.max() <= tolerance and len(places) <= most
+    asked.clear()
+    assert lag._chords(square, 0.4, 0.4, 1e-3) == ([0.4], [square(0.4)[0]])
+    bend = lag._chords(lambda r: (abs(r - 0.25), np.sign(r - 0.25)), 0.0, 1.0, 1e-6)
+    assert bend == ([0.0, 0.25, 1.0], [0.25, 0.0, 0.75])  # two straight pieces: one more place
+    line = lag._chords(lambda r: (2 * r, 2.0), 0.0, 1.0, 1e-9)
+    assert line == ([0.0, 1.0], [0.0, 2.0])
