@@ -177,13 +177,14 @@ def test_the_furthest_point_of_a_region_is_found_or_there_is_none():
 def test_the_bound_that_the_duals_prove_is_the_optimum(seed):
     rng = np.random.default_rng(seed)
     rows, equal = rng.normal(size=(4, 5)), rng.normal(size=(seed % 2, 5))
-    inside = rng.random(5)
+    low, high = (0.0, 1.0) if seed < 5 else (0.2, 2.5)
+    inside = low + (high - low) * rng.random(5)
     limits = rows @ inside + rng.random(4) * (rng.random(4) < 0.7)
-    bounds, cost = np.tile([0.0, 1.0], (5, 1)), rng.normal(size=5)
+    bounds, cost = np.tile([low, high], (5, 1)), rng.normal(size=5)
     x, proven = linear(cost, rows, limits, equal, equal @ inside, bounds)
     assert proven == pytest.approx(cost @ x, abs=1e-9) and proven <= cost @ inside + 1e-9
     assert (rows @ x <= limits + 1e-9).all() and np.allclose(equal @ x, equal @ inside)
-    empty = linear(cost, np.vstack([rows, -np.ones(5)]), np.append(limits, -6.0), equal,
+    empty = linear(cost, np.vstack([rows, -np.ones(5)]), np.append(limits, -5 * high - 1), equal,
                    equal @ inside, bounds)  # fmt: skip
     assert empty is None
     with pytest.raises(KokeiluError, match="linear programme for the bounds failed"):
