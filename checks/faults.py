@@ -150,7 +150,7 @@ def statement(node):
     """The first line of a statement, shortened."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return f"def {node.name}"
-    return ast.unparse(node).partition("\n")[0][:110]
+    return ast.unparse(node).partition("\n")[0][:60]
 
 
 def places(node, lines=None, known=(), inside=False, at=("", "")):

