@@ -230,6 +230,39 @@ def test_smoothness_with_one_period_before_is_a_folded_normal(m, level):
     )
 
 
+@pytest.mark.parametrize(
+    ("m", "level", "weights"),
+    [(0.02, 0.95, [1.0, 0.0]), (0.1, 0.9, [0.5, 0.5]), (0.3, 0.95, [0.3, -0.7])],
+)
+def test_the_shortest_fixed_length_interval_is_that_of_a_search_over_linear_estimators(
+    m, level, weights
+):
+    """Two periods before: one weight is free, the other keeps out linear trends."""
+    from scipy.optimize import linprog, minimize_scalar
+    from scipy.stats import ncx2
+
+    beta, cov = np.array([0.1, 0.25, 0.9, 0.7]), drawn(3, 2, 2, 0.4)[1]
+    bends = np.diff(np.insert(np.eye(4), 2, 0.0, axis=0), 2, axis=0)
+    slope = np.array([1, 2]) @ weights
+
+    def interval(free):
+        q = np.array([free, slope - 2 * free, *weights])
+        # the bias is largest at a violation that bends by m each time, up or down
+        worst = linprog(
+            -q, np.vstack([bends, -bends]), np.full(6, m), bounds=[(0, 0), *[(None, None)] * 3]
+        )
+        sd = np.sqrt(q @ cov @ q)
+        return q @ beta, sd * np.sqrt(ncx2.ppf(level, 1, (worst.fun / sd) ** 2))
+
+    best = minimize_scalar(
+        lambda free: interval(free)[1], bounds=(-4, 4), method="bounded", options={"xatol": 1e-9}
+    )
+    centre, reach = interval(best.x)
+    low, high = honest(beta, cov, 2, 2, "smoothness", m, level, weights)
+    assert high - low == pytest.approx(2 * reach, abs=1e-8)
+    assert (low, high) == pytest.approx((centre - reach, centre + reach), abs=2e-5)
+
+
 def test_breakdown_of_smoothness_with_one_period_before_by_hand():
     from scipy.optimize import brentq
     from scipy.stats import ncx2
