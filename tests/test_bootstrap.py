@@ -190,9 +190,9 @@ def test_panel_with_fixed_effects_and_collapsed_changes_give_the_same_answer(wei
         assert long[key] == pytest.approx(short[key], abs=1e-9)
 
 
-@pytest.mark.parametrize("weights", [None, "w"])
+@pytest.mark.parametrize("weights", [None, "w", "v"])
 def test_effects_nested_in_clusters_are_not_counted_as_parameters(weights):
-    frame = panel(9)
+    frame = panel(9).assign(v=lambda f: 0.1 + (f["unit"] % 7) / 3)  # means have rounding
     n, times, groups = len(frame), 6, 15
     root = np.sqrt(frame[weights]) if weights else np.ones(n)
     dummies = [pd.get_dummies(frame[c], dtype=float) for c in ("unit", "t")]
@@ -203,7 +203,12 @@ def test_effects_nested_in_clusters_are_not_counted_as_parameters(weights):
     score = score.groupby(frame["c"]).sum().to_numpy()
     bare = (bread @ score.T @ score @ bread)[0, 0]
     by_hand = np.sqrt(bare * groups / (groups - 1) * (n - 1) / (n - times))  # post, 5 months
-    for formula in ("y ~ post | unit + t", "y ~ post | c + unit + t", "y ~ post | t + unit + c"):
+    for formula in (
+        "y ~ post | unit + t",
+        "y ~ post | c + unit + t",
+        "y ~ post | t + unit + c",
+        "y ~ post + v | unit + t",  # constant by unit, so it is nothing beside the effects
+    ):
         found = wild_cluster(frame, formula, "post", "c", draws=99, weights=weights)
         assert found["se"] == pytest.approx(by_hand, rel=1e-9)
         assert found["estimate"] == pytest.approx((bread @ x.T @ y)[0], abs=1e-9)
@@ -300,6 +305,13 @@ def test_a_formula_or_cell_that_cannot_be_used_is_named(formula, term, spoil, sa
     frame.index = [f"r{i}" for i in frame.index]
     with pytest.raises(KokeiluError, match=said.replace("Row ", "Row r")):
         wild_cluster(frame, formula, term, "g")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_term_that_the_others_make_up_but_for_rounding_is_refused(seed):
+    frame = sample(seed, 6, 3, 3).assign(z=lambda f: 0.3 * f["x"] - 0.7 * f["d"] + 0.1)
+    with pytest.raises(KokeiluError, match="combination of the other regressors"):
+        wild_cluster(frame, "y ~ z + x + d", "z", "g")
 
 
 @pytest.mark.parametrize("weight", [0.0, -0.5, np.nan])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import inference
-from kokeilu_analysis.methods.intervals import imbens_manski, stoye
+from kokeilu_analysis.methods.intervals import critical_value, imbens_manski, stoye
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,8 @@ def test_each_end_is_moved_by_its_own_error():
 def test_bounds_known_exactly_are_their_own_interval():
     assert imbens_manski(0.2, 0.7, 0.0, 0.0, 25) == (0.2, 0.7)
     assert stoye(0.2, 0.7, 0.0, 0.0, 25) == (0.2, 0.7)
+    assert stoye(0.2, 0.7, 0.0, 0.0, 25, correlation=0.5) == (0.2, 0.7)
+    assert critical_value(0.5, 0.0) == 0.0
 
 
 @given(st.floats(0, 5), st.floats(0.1, 3), st.floats(0.1, 3), st.floats(0.6, 0.98))

@@ -241,10 +241,12 @@ def _regression(frame, formula, term, cluster, weights):
     design = np.column_stack([y, x, others])
     if absorbed:
         at = levels[absorbed]
-        size = np.bincount(at, w)
+        size, largest = np.bincount(at, w), np.abs(design).max(axis=0, initial=0.0)
         for j in range(design.shape[1]):
             design[:, j] -= (np.bincount(at, w * design[:, j]) / size)[at]
-        design[np.abs(design) < 1e-12 * np.abs(design).max(axis=0, initial=0.0)] = 0.0
+        left = np.abs(design).max(axis=0, initial=0.0)
+        design[:, left < 1e-12 * largest] = 0.0  # constant within the effect: only rounding is left
+        design[np.abs(design) < 1e-12 * left] = 0.0
     design *= np.sqrt(w)[:, None]
     return design[:, 0], design[:, 1], design[:, 2:], code, len(frame)
 

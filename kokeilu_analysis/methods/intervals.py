@@ -88,7 +88,7 @@ def stoye(low, high, se_low, se_high, n, level=0.95, correlation=None):
     width = high - low
     if width <= largest * np.sqrt(np.log(n)):
         width = 0.0
-    if correlation is None or largest == 0 or min(se_low, se_high) == 0:
+    if correlation is None or min(se_low, se_high) == 0:
         c_low = c_high = critical_value(width, largest, level)
     else:
         if not -1 <= correlation <= 1:
