@@ -293,6 +293,20 @@ def test_a_figure_told_later_does_not_show_that_the_area_had_replied_by_then():
         assert unknown.bounds({"KK25": 1.0})[0] == pytest.approx(lowest, abs=1e-9)
 
 
+@pytest.mark.parametrize("subject", ["all", "replied"])
+def test_what_is_said_of_all_does_not_show_that_each_had_replied(subject):
+    rows = frame(
+        ("each", subject, "range", 0.0, 0.9),
+        ("A", "A", "value", 0.5, 0.5),
+        ("mean", "replied", "mean", 0.5, 0.5, "areas"),
+    )
+    unknown = FeasibleSet.from_evidence(rows, list("ABC"), replied="unknown")
+    top = 0.9 if subject == "all" else 1.0  # of those that had not replied nothing is said
+    assert unknown.bounds({"B": 1.0}) == pytest.approx((0.0, top), abs=1e-9)
+    replied = FeasibleSet.from_evidence(rows, list("ABC"), replied=["A", "B", "C"])
+    assert replied.bounds({"B": 1.0}) == pytest.approx((0.1, 0.9), abs=1e-9)
+
+
 # --- speed ------------------------------------------------------------------------------------
 
 

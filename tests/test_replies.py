@@ -95,6 +95,14 @@ def test_of_equal_mean_gains_the_larger_in_the_worst_case_comes_first():
     assert ranked["gain_mean"].tolist() == [1.0, 1.0, 1.0, 0.5]
 
 
+def test_a_sure_gain_comes_before_one_that_is_as_large_only_on_average():
+    rows = [("A;B;C", "mean", 0.5, 0.5, "areas"), ("D", "range", 0.0, 0.5)]
+    ranked = rank_replies(known(rows, list("ABCD")), {"B": 2.0, "D": 1.0}, grid=3)
+    assert ranked["area_id"].tolist() == ["B", "D", "A", "C"]
+    assert ranked["gain_mean"].tolist() == [2.0, 0.5, 0.5, 0.5]
+    assert ranked["gain_worst"].tolist() == [2.0, 0.5, 0.0, 0.0]
+
+
 def test_a_reply_never_widens_and_a_known_area_teaches_nothing(five):
     ranked = rank_replies(five, WEIGHTS).set_index("area_id")
     assert (ranked[["gain_worst", "gain_best", "gain_mean"]] >= 0).all(axis=None)
