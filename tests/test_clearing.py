@@ -192,6 +192,9 @@ def test_work_in_plans_and_officer_months_by_hand():
     assert more["plans_high"].item() == pytest.approx(1800)
     with pytest.raises(KokeiluError, match="customers for area A"):
         c.work(bounds, customers.assign(area_id="B"), (45, 60), 100.0)
+    two = pd.concat([bounds, bounds.assign(area_id="C")])
+    with pytest.raises(KokeiluError, match="customers for area A"):  # the first one
+        c.work(two, customers.assign(area_id="B"), (45, 60), 100.0)
 
 
 def test_the_table_of_work_has_these_columns_and_rows():
@@ -249,6 +252,17 @@ def test_a_published_figure_of_one_area_narrows_the_others():
     assert narrow.loc[2, ["customers_low", "customers_high"]].tolist() == pytest.approx(
         [middle] * 2
     )
+
+
+def test_a_published_range_of_one_area_leaves_the_rest_to_the_other():
+    known = pd.DataFrame({"area_id": ["A"], "lower": [35], "upper": [50]})
+    split = c.split_customers((100, 100), pd.Series({"A": 1, "B": 1}), 2, known)
+    assert split.columns.tolist() == ["area_id", "customers_low", "customers_high"]
+    assert split["area_id"].tolist() == ["A", "B"]
+    assert split.iloc[:, 1:].to_numpy() == pytest.approx(np.array([[35, 50], [50, 65]]))
+    wider = c.split_customers((90, 110), pd.Series({"A": 1, "B": 1}), 2, known)
+    # B has at most twice as many as A, and 110 less A
+    assert wider.iloc[:, 1:].to_numpy() == pytest.approx(np.array([[35, 50], [40, 220 / 3]]))
 
 
 def test_figures_that_contradict_the_split_are_refused():
