@@ -537,7 +537,8 @@ def test_a_time_without_treated_cells_has_no_estimate_and_says_so():
 def test_cells_that_connect_no_time_before_with_one_after_identify_nothing():
     late = [(u, t) for u in (0, 1, 2) for t in (0, 1)]
     apart = [(0, 2), (0, 3), (1, 2), (1, 3), (2, 0), (2, 1)]  # nobody treated is on both sides
-    for cells in (apart, late):
+    never = [(u, t) for u in range(6) for t in ((0, 1) if u % 2 else (2, 3))]  # nobody is
+    for cells in (apart, late, never):
         with pytest.raises(KokeiluError, match="do not identify an effect"):
             compare.did(small(cells=cells), *NAMES, 2, cluster="c")
     with pytest.raises(KokeiluError, match="at least 3 clusters; found 2"):

@@ -154,6 +154,12 @@ def test_one_cell_is_hidden_rather_than_two_smaller_ones():
     assert (made["status"] == "hidden").sum() == 3  # itself, and one in each of its two totals
 
 
+def test_one_large_cell_is_hidden_rather_than_two_small_ones():
+    table = row(a=3, b=305, c=9, d=9, T=317, U=18).assign(f=[0, 0, 0, 0, 1, 1])
+    sums = {"unit": [("T", ["a", "b", "c"]), ("U", ["c", "d"])]}
+    assert shown(table, Spec(ROW, sums, fixed="f")) == ["c", "d", "T", "U"]
+
+
 def test_a_small_difference_is_kept_as_open_as_a_small_cell():
     spec = Spec(ROW, within={"unit": [("part", "whole")]})
     for gap, hidden in ((0, 0), (1, 1), (4, 1), (5, 0)):

@@ -150,6 +150,24 @@ def test_the_arrays_hold_the_columns_as_they_are_and_no_more():
     ]
 
 
+def test_choices_that_the_solver_leaves_a_little_off_are_made_whole_and_the_rest_solved_again(
+    monkeypatch,
+):
+    p = Program()
+    x, z = p.columns([0.0], [1.0]), p.columns([0.0], [1.0], whole=True)
+    p.row([x[0], z[0]], [1.0, 1.0], low=1.5)
+    solve = Program._solve
+
+    def off(self, cost, lower, upper, integrality=None):
+        point = solve(self, cost, lower, upper, integrality)
+        return point if integrality is None else point + [1e-7, -1e-7]
+
+    monkeypatch.setattr(Program, "_solve", off)
+    value, point = p.minimise([*x, *z], [1.0, 3.0])
+    assert value == 3.5 and point.tolist() == [0.5, 1.0]
+    assert p.lower.tolist() == [0, 0] and p.upper.tolist() == [1, 1]
+
+
 def test_limits_tightened_after_a_solution_hold_in_the_next():
     p = Program()
     x = p.columns([0.0, 0.0], [1.0, 1.0])

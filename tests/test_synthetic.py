@@ -83,6 +83,14 @@ def test_the_kind_of_variance_is_said_and_does_not_move_the_estimate(panel, fitt
     assert jack["se"] > 0
 
 
+@pytest.mark.parametrize("variance", ["placebo", "jackknife"])
+@pytest.mark.parametrize(("level", "reach"), [(0.95, 1.959964), (0.8, 1.281552)])
+def test_the_interval_is_a_normal_one_of_its_level(panel, variance, level, reach):
+    row = compare.synthetic_did(panel, *NAMES, 5, variance, draws=10, level=level).loc[0]
+    ends = [row["estimate"] - reach * row["se"], row["estimate"] + reach * row["se"]]
+    assert row[["ci_low", "ci_high"]].tolist() == pytest.approx(ends, abs=1e-5)
+
+
 def test_one_treated_unit_has_no_jackknife_and_too_few_controls_have_no_placebo():
     frame = simulated(44)
     single = frame[(frame["unit"] == 0) | (frame["treated"] == 0)]
