@@ -355,6 +355,15 @@ def test_points_that_are_known_to_keep_the_links_spare_the_search_and_grow_with_
     assert all(np.allclose(a, b) for a, b in zip((low, high), wide, strict=True))
 
 
+def test_an_end_travels_along_a_chain_of_links_to_its_last_cell():
+    cells, chain = list("abcde"), {"unit": list(zip("abcd", "bcde", strict=True))}
+    links = linked(cells, {}, chain)  # each within the next
+    low, high = linked_cells.ranges(links, [0, 0, 0, 0, 5.0], [10, 10, 10, 10, 5.0])
+    assert low.tolist() == [0, 0, 0, 0, 5] and high.tolist() == [5, 5, 5, 5, 5]
+    low, high = linked_cells.ranges(links, [5.0, 0, 0, 0, 0], [5.0, 10, 10, 10, 10])
+    assert low.tolist() == [5, 5, 5, 5, 5] and high.tolist() == [5, 10, 10, 10, 10]
+
+
 def test_links_are_broken_when_no_values_can_keep_them():
     links = linked(["a", "b", "all"], {"unit": [("all", ["a", "b"])]}, {})
     for total, wrong in ((5, False), (4.9, True), (11, False), (11.1, True)):
