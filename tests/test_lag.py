@@ -11,6 +11,7 @@ from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import lag, line_bounds
 from kokeilu_analysis.methods.backlog import FeasibleSet
 from kokeilu_analysis.methods.lag import ENDS, intercept_bounds
+from kokeilu_analysis.methods.lag_input import evidence_region
 
 D = np.array([0.30, 0.55, 0.10, 0.42, 0.20, 0.61])
 LOW = np.array([0.25, 0.4, 0.6, 0.35, 0, 0.1])
@@ -370,6 +371,17 @@ def test_a_search_that_ends_early_says_what_it_left_unproven_and_still_holds_the
     assert whole["unproven"] == 0 < ended["unproven"]
     assert ended["bound_high"] == pytest.approx(whole["bound_high"])
     assert whole["bound_low"] - ended["unproven"] - 1e-9 <= ended["bound_low"] < whole["bound_low"]
+
+
+def test_what_four_ends_leave_unproven_is_the_most_that_one_of_them_does():
+    rng = np.random.default_rng(2)
+    b = np.sort(rng.uniform(0.2, 0.8, 14))
+    d, w = pd.Series(1 - b + rng.normal(0, 0.02, 14)), np.full(14, 1 / 14)
+    mean = b.mean() - 0.005, b.mean() + 0.005
+    region = evidence_region(d, b - 0.06, b + 0.06, w, mean, None)
+    region = replace(region, most_nodes=1)
+    alone = [lag.solved(d, w, region, 0.0, [name])[2] for name in ENDS]
+    assert lag.solved(d, w, region, 0.0, ENDS)[2] == pytest.approx(max(alone)) and max(alone) > 1e-6
 
 
 def test_frontier_bounds_equal_the_bounds_at_each_product():
