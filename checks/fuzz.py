@@ -8,6 +8,7 @@ with 1 if something was found; `--keep FOLDER` saves the inputs that did it.
 """
 
 import argparse
+import gc
 import json
 import math
 import multiprocessing
@@ -92,14 +93,15 @@ def judge(reader, content):
     (str, object, str)
         ``accepted``, ``refused`` or ``other``; where it ended; the message.
     """
+    reader.target.unlink(missing_ok=True)  # to cut a file off and write it anew is far slower
     reader.target.write_bytes(content)
     try:
         mark, accepted = reader.read(reader.target)
         return ("accepted" if accepted else "refused"), mark, ""
     except KokeiluError as error:
-        said, mark = str(error), _place(error)
-        beside = [path.name for path in reader.target.parent.iterdir()]  # a described file, say
-        if not any(name in said for name in (str(reader.target.parent), *beside)):
+        said, mark, folder = str(error), _place(error), reader.target.parent
+        beside = (path.name for path in folder.iterdir())  # a described file, say
+        if reader.target.name not in said and not any(n in said for n in (str(folder), *beside)):
             return "other", mark, f"does not name the file: {said[:300]}"
         return "refused", mark, said
     except Exception as error:  # exactly what must not happen
@@ -109,11 +111,9 @@ def judge(reader, content):
 
 def _place(error):
     """Return the lines of the package that an error came through."""
-    frames = traceback.extract_tb(error.__traceback__)
     own = str(paths.PACKAGE)
-    return type(error).__name__, *(
-        (f.filename[-20:], f.lineno) for f in frames if own in f.filename
-    )
+    steps = ((f.f_code.co_filename, line) for f, line in traceback.walk_tb(error.__traceback__))
+    return type(error).__name__, *((file[-20:], line) for file, line in steps if own in file)
 
 
 def feed(reader, numbers, seed, progress, folder, keep=None):
@@ -165,6 +165,8 @@ def _work(make, numbers, seed, folder, shared, keep):
         outcome, _, said = judge(reader, content)
         if outcome != "accepted":
             raise SystemExit(f"a file that should be valid is not: {said}")
+    gc.collect()
+    gc.freeze()  # what is imported stays: not to be looked through again for each input
     with open("/proc/self/status", encoding="ascii") as status:
         used = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmSize"))
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
