@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -137,10 +138,12 @@ def _jsonstat(folder):
 
 
 def _evidence(folder):
-    """What was said about the backlog; the other tables of the folder are as committed."""
+    """What was said about the backlog; the tables that it refers to are as committed."""
     shutil.copytree(paths.RAW, folder, ignore=shutil.ignore_patterns("statfin"), dirs_exist_ok=True)
     target = folder / "backlog_evidence.csv"
     package = datapackage.load(folder)
+    wanted = {"backlog_evidence", "trial_areas", "municipalities", "area_groups"}
+    package["resources"] = [e for e in package["resources"] if e["name"] in wanted]
     for entry in package["resources"]:  # an edited file must fail by its content, not checksum
         if entry["name"] == "backlog_evidence":
             entry.pop("hash")
@@ -221,23 +224,26 @@ def _kept(folder):
 
 
 def _study(folder):
-    """The study's design."""
+    """The study's design, less the entries that show no key which one before does not."""
+    kept, seen = [], set()
+    for part in re.split(r"\n(?=\[)", paths.STUDY.read_text(encoding="utf-8")):
+        keys = {(part.split("\n")[0], key) for key in re.findall(r"(?m)^\w+(?= =)", part)}
+        kept += [] if keys and keys <= seen else [part]
+        seen |= keys
+    seed = ("\n".join(kept) + "\n").encode()
 
     def read(path):
         plan = design.load(path)
         assert math.isfinite(plan.steepest), "not a number"
         return ("design", len(plan.robustness), len(plan.windows)), True
 
-    return Reader("toml", [paths.STUDY.read_bytes()], folder / "study.toml", read)
+    return Reader("toml", [seed], folder / "study.toml", read)
 
 
 def _descriptor(folder):
     """The description of a folder."""
     made = _evidence(folder)
-    package = datapackage.load(folder)
-    wanted = {"backlog_evidence", "trial_areas", "municipalities"}
-    package["resources"] = [e for e in package["resources"] if e["name"] in wanted]
-    seed = json.dumps(package).encode()
+    seed = json.dumps(datapackage.load(folder)).encode()
 
     def read(path):
         found = datapackage.read(folder, "backlog_evidence")

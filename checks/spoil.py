@@ -7,10 +7,11 @@ same seed spoils the same way.
 import gzip
 import io
 import json
+import pickle
 import re
 import tomllib
 import zipfile
-from functools import cache
+from functools import cache, lru_cache
 
 LONG, DEEP = 100_000, 1_200
 CANARY = "/proc/self/environ"  # what an external entity asks for; nothing of it may come back
@@ -207,8 +208,13 @@ def toml(value):
     return "[]" if value is None else str(value).replace("infinity", "inf")
 
 
+@lru_cache(maxsize=400)
+def _packed_tree(content):  # reading TOML takes longer than all else
+    return pickle.dumps(tomllib.loads(content.decode("utf-8")))
+
+
 def _toml(content, random, others):
-    tree = _tree(tomllib.loads(content.decode("utf-8")), random)
+    tree = _tree(pickle.loads(_packed_tree(content)), random)
     lines = [f"{json.dumps(key)} = {toml(value)}" for key, value in tree.items()]
     return "\n".join(lines).encode("utf-8", "surrogatepass")
 
@@ -369,7 +375,7 @@ def _relation(parts, random):
 
 
 def _many(parts, random):
-    for number in range(3000):
+    for number in range(600):  # more than a reader may allow
         parts[f"xl/media/{number}.png"] = b""
 
 
