@@ -419,15 +419,15 @@ def _typed(text, field, file, lines):
     if kind == "string":
         return column
     pattern, expected = FORMS[kind]
-    filled = column != ""
-    right = {cell: bool(pattern.fullmatch(cell)) for cell in set(column)}
-    right |= dict.fromkeys(("inf", "-inf"), field.get("infinite", False))
-    bad = filled & ~column.map(right).astype(bool)
-    values = column.where(filled)
+    right = ("", "inf", "-inf") if field.get("infinite", False) else ("",)
+    cells = set(column)
+    wrong = {cell for cell in cells if cell not in right and not pattern.fullmatch(cell)}
+    bad, filled = column.isin(wrong), "" not in cells
+    values = column if filled else column.where(column != "")
     if kind in ("date", "yearmonth"):  # the right form can still name a day that is not
         form = "%Y-%m-%d" if kind == "date" else "%Y-%m"
         values = pd.to_datetime(values, format=form, errors="coerce").astype("datetime64[us]")
-        bad |= filled & values.isna()
+        bad |= values.isna() & (column != "")
     if bad.any():
         at = int(bad.to_numpy().argmax())
         cell, advice = column.iloc[at], field.get("advice")
@@ -436,7 +436,7 @@ def _typed(text, field, file, lines):
         elif kind == "integer" and NUMBER.fullmatch(cell):
             advice = "A count has no decimals."
         raise DataError(file, repr(cell), expected, lines[at], name, advice)
-    whole = field.get("constraints", {}).get("required", False) and filled.all()
+    whole = field.get("constraints", {}).get("required", False) and filled
     if kind == "number":
         return values.astype("float64")
     if kind == "integer":

@@ -94,16 +94,14 @@ def opened(source):
     address, _, place = str(source).partition("#") if "://" in str(source) else ("", "", source)
     if not str(place):
         raise KokeiluError("The address names no table or folder: write it as ADDRESS#TABLE.")
+    folder, files = Path(place), ()
+    if not address or folder.is_dir():
+        files = tuple(_files(folder))
+        _check_files(files)  # before an engine starts
     with register_engines.connected(address) as engine:
-        folder = Path(place)
-        if not address or folder.is_dir():
-            files = _files(folder)
-            yield Delivery(
-                read(engine, files),
-                paths.shown(folder),
-                tuple(files),
-                files[0].name.startswith(SIMULATED),
-            )
+        if files:
+            simulated = files[0].name.startswith(SIMULATED)
+            yield Delivery(read(engine, files), paths.shown(folder), files, simulated)
         else:
             yield _table(engine, str(place))
 
@@ -133,34 +131,41 @@ def _table(engine, name):
     return Delivery(_typed(table), name, (), name.rpartition(".")[2].startswith(SIMULATED))
 
 
-def read(engine, files):
-    """Return the spells of some files of one kind as a typed table."""
+def _check_files(files):
+    """Refuse files of one kind that cannot be read, or whose columns are not those of spells."""
     import ibis
     import pyarrow.parquet as pq
 
+    if files[0].suffix == ".csv":
+        first = _header(files[0])
+        for file in files:
+            header = _header(file)
+            _check_names(header, file.name)
+            if header != first:
+                expected = f"those of {files[0].name} in their order"
+                raise DataError(file.name, "other columns or another order", expected, row=1)
+        return
+    for file in files:
+        try:
+            schema = pq.read_schema(file)
+        except (OSError, ValueError) as error:
+            said = f"no whole Parquet file ({type(error).__name__})"
+            raise DataError(file.name, said, "a Parquet file", advice=AGAIN) from None
+        _check_names(schema.names, file.name)
+        _check_columns(ibis.Schema.from_pyarrow(schema), file.name)
+
+
+def read(engine, files):
+    """Return the spells of some checked files of one kind as a typed table."""
     names = [str(file) for file in files]
     if engine.name != "duckdb":  # other engines take one pattern
         names = f"{files[0].parent}/*{files[0].suffix}"
     if files[0].suffix == ".parquet":
-        for file in files:
-            try:
-                schema = pq.read_schema(file)
-            except (OSError, ValueError) as error:
-                said = f"no whole Parquet file ({type(error).__name__})"
-                raise DataError(file.name, said, "a Parquet file", advice=AGAIN) from None
-            _check_names(schema.names, file.name)
-            _check_columns(ibis.Schema.from_pyarrow(schema), file.name)
         return _typed(engine.read_parquet(names))
-    headers = {file.name: _header(file) for file in files}
-    first = headers[files[0].name]
-    for name, header in headers.items():
-        _check_names(header, name)
-        if header != first:
-            expected = f"those of {files[0].name} in their order"
-            raise DataError(name, "other columns or another order", expected, row=1)
     options = {"inferSchema": False, "mode": "FAILFAST"}
     if engine.name == "duckdb":
-        options = {"columns": dict.fromkeys(first, "VARCHAR"), "auto_detect": False, "sep": ","}
+        columns = dict.fromkeys(_header(files[0]), "VARCHAR")
+        options = {"columns": columns, "auto_detect": False, "sep": ","}
     return _parsed(engine.read_csv(names, header=True, **options))
 
 

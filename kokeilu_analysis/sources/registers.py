@@ -11,10 +11,10 @@ import pandas as pd
 from kokeilu_analysis import paths, store
 from kokeilu_analysis.errors import DataError, KokeiluError
 from kokeilu_analysis.sources import panel, register_counts, register_rules, register_spells
+from kokeilu_analysis.sources.statfin import DIVISION
 from kokeilu_analysis.sources.survey_evidence import EVIDENCE
 
 VINTAGE = "register"  # cells from registers: this word and the last day that the data cover
-DIVISION = pd.Timestamp("2021-12-31")  # the panel has the municipalities of 2021
 MEASURES = {  # only registers tell; `registers.md` says how each is counted
     "target_group": "Jobseekers of the trial's target group",
     "target_unemployed": "Unemployed of the target group",

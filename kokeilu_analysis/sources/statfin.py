@@ -23,6 +23,7 @@ from kokeilu_analysis.errors import DataError
 from kokeilu_analysis.sources import datapackage, jsonstat
 
 AREA_COLUMN, MONTH_COLUMN = "alue", "kuukausi"
+DIVISION = pd.Timestamp("2021-12-31")  # the panel has the municipalities of 2021
 HIDDEN_MARK = "..."  # how the table prints a count it keeps secret; the CSV forms leave it empty
 HIDDEN_LOWER, HIDDEN_UPPER = 1, 4  # the secrecy rule: counts 1-4 are not printed, 0 and 5+ are
 NO_MUNICIPALITY = {"KU199", "KUJOU"}  # vacancies that belong to no municipality
@@ -136,8 +137,12 @@ def merged_codes(changes):
     ...     "to_code": ["507"], "valid_from": pd.to_datetime(["2025-01-01"])}))
     {'588': '507'}
     """
-    late = changes[(changes["change"] == "merger") & (changes["valid_from"] > "2021-12-31")]
-    return dict(zip(late["from_code"], late["to_code"], strict=True))
+    columns = (changes[name] for name in ("from_code", "to_code", "change", "valid_from"))
+    return {
+        old: new
+        for old, new, change, day in zip(*columns, strict=True)
+        if change == "merger" and day > DIVISION
+    }
 
 
 def read_csv(path, vintage, measures, known, mergers):

@@ -395,12 +395,16 @@ _PARSERS = {
 
 def _typed(rows):
     """Return accepted rows as a frame with the types that `Returns` promises."""
-    frame = pd.DataFrame(rows, columns=[*form.NAMES, "file", "row"])
-    numbers = {c.name: "Int64" for c in form.COLUMNS if c.kind in ("count", "round", "yes_no")}
-    texts = dict.fromkeys((n for n in form.NAMES if n not in numbers and n != "date"), str)
-    frame = frame.astype(object).fillna(dict.fromkeys(texts, ""))
-    types = {**numbers, **texts, "date": "datetime64[us]", "file": str, "row": "int64"}
-    return frame.astype(types).sort_values(KEY, ignore_index=True)
+    types = {c.name: "Int64" for c in form.COLUMNS if c.kind in ("count", "round", "yes_no")}
+    types |= {"date": "datetime64[us]", "row": "int64"}
+    rows = sorted(rows, key=lambda row: [row[name] for name in KEY])
+
+    def column(name):
+        if name in types:
+            return pd.array([row[name] for row in rows], dtype=types[name])
+        return pd.array([row[name] or "" for row in rows], dtype=str)
+
+    return pd.DataFrame({name: column(name) for name in (*form.NAMES, "file", "row")})
 
 
 def kept(folder):
