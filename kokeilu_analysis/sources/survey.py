@@ -500,5 +500,9 @@ def save_returns(returns, folder):
 
 def _exported(accepted):
     """Return accepted rows as text that is safe in any spreadsheet, dates as ISO."""
-    frame = accepted.assign(date=accepted["date"].dt.strftime("%Y-%m-%d")).astype(object)
-    return frame.map(lambda v: "" if pd.isna(v) else form.neutralise(str(v)))
+    frame = accepted.assign(date=accepted["date"].dt.strftime("%Y-%m-%d"))
+    texts = {
+        name: ["" if pd.isna(cell) else form.neutralise(str(cell)) for cell in cells]
+        for name, cells in frame.items()
+    }
+    return pd.DataFrame(texts, dtype=str)
