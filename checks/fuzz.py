@@ -161,8 +161,8 @@ def feed(reader, numbers, seed, progress, folder, keep=None):
 # --- many inputs -----------------------------------------------------------------------------
 
 
-def _work(make, numbers, seed, folder, shared, keep):
-    """Feed a reader in a process of its own, with limited memory; count in `shared`."""
+def _work(make, numbers, seed, folder, shared, keep, patience):
+    """Feed a reader in a process of its own, with limited work and memory; count in `shared`."""
     reader = prepared(make, folder)
     tempfile.tempdir = str(folder / "scratch")
     os.chdir(folder)
@@ -184,12 +184,12 @@ def _work(make, numbers, seed, folder, shared, keep):
     def progress(at, outcome, said):
         if outcome == "started":
             shared["at"].value, shared["began"].value = at, time.monotonic()
-            signal.setitimer(signal.ITIMER_PROF, PATIENCE)  # ends the process if it is reached
+            signal.setitimer(signal.ITIMER_PROF, patience)  # ends the process if it is reached
             return
         if outcome == "outside":
             shared["outside"].value += 1
         else:
-            taken = PATIENCE - signal.setitimer(signal.ITIMER_PROF, 0)[0]
+            taken = patience - signal.setitimer(signal.ITIMER_PROF, 0)[0]
             shared["slowest"].value = max(shared["slowest"].value, taken)
             shared["began"].value = math.inf
             shared[outcome].value += 1
@@ -227,7 +227,7 @@ def campaign(make, inputs, seed, budget=math.inf, keep=None):
         folder = Path(top, "given", "files")
         while first < inputs and time.monotonic() < stop:
             shared["began"].value, shared["at"].value = math.inf, first
-            job = (make, range(first, inputs), seed, folder, shared, keep)
+            job = (make, range(first, inputs), seed, folder, shared, keep, PATIENCE)
             worker = context.Process(target=_work, args=job)
             worker.start()
             while worker.is_alive():
