@@ -501,6 +501,22 @@ def test_a_cut_parquet_file_is_refused(spells, tmp_path):
         counted(folder)
 
 
+def test_wrong_columns_are_said_before_an_engine_starts(spells, tmp_path, monkeypatch):
+    monkeypatch.setattr(register_spells.register_engines, "connected", None)
+    for kind in ("csv", "parquet"):
+        cases.write(spells[0].drop(columns="status"), tmp_path / kind, kind)
+        with pytest.raises(DataError, match="missing: status"):
+            checked(tmp_path / kind)
+
+
+def test_a_column_of_persons_in_the_place_of_municipalities_is_refused(spells, tmp_path):
+    mixed = spells[0].assign(municipality=[f"person {n}" for n in range(len(spells[0]))])
+    said = f"found {len(mixed):,} spells with another value, expected a code of the municipal"
+    with pytest.raises(DataError, match=said) as fault:
+        checked(cases.write(mixed, tmp_path / "mixed"))
+    assert "person 7" not in str(fault.value)
+
+
 def test_scratch_files_of_the_engine_are_removed(folder, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     counted(folder)
