@@ -37,6 +37,7 @@ from kokeilu_analysis import paths, store
 from kokeilu_analysis.errors import KokeiluError
 
 PATIENCE, MEMORY, CORPUS = 5.0, 1 << 30, 400  # seconds of work an input, bytes, inputs kept
+BOMB = 100  # number of the input from which on each bomb comes once: they are always the same
 WAIT = 6  # times as long by the clock
 HEADS = ("reader", "inputs", "accepted", "refused", "other exceptions", "over 5 s or crashed")
 HEADS += ("slowest s", "peak MiB", "files written outside")
@@ -143,6 +144,8 @@ def feed(reader, numbers, seed, progress, folder, keep=None):
         chance = random.Random(f"{seed} {at}")
         start = chance.choice(corpus) if chance.random() < 0.7 else chance.choice(reader.seeds)
         content = spoil.spoiled(start, reader.form, chance, corpus)
+        if 0 <= at - BOMB < len(spoil.BOMBS[reader.form]):
+            content = spoil.BOMBS[reader.form][at - BOMB]()
         progress(at, "started", None)
         _watched.update(folder=os.path.realpath(folder), seen=[])
         outcome, mark, said = judge(reader, content)

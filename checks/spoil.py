@@ -69,8 +69,6 @@ def spoiled(content, form, random, others=()):
     bytes
     """
     for _ in range(random.choice((1, 1, 1, 2, 2, 4))):
-        if random.random() < 0.0005:  # always the same bytes, too large to be spoiled further
-            return random.choice(BOMBS.get(form, BOMBS["csv"]))()
         way = random.choice(WAYS[form])
         try:
             content = way(content, random, others)

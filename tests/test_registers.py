@@ -3,6 +3,7 @@
 import os
 import re
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -515,6 +516,17 @@ def test_a_column_of_persons_in_the_place_of_municipalities_is_refused(spells, t
     with pytest.raises(DataError, match=said) as fault:
         checked(cases.write(mixed, tmp_path / "mixed"))
     assert "person 7" not in str(fault.value)
+
+
+def test_a_text_without_end_stays_in_the_engine(spells, tmp_path, monkeypatch):
+    whole, fetched = ibis.Table.to_pandas, []
+    monkeypatch.setattr(
+        ibis.Table, "to_pandas", lambda table: fetched.append(whole(table)) or fetched[-1]
+    )
+    wrong = put(spells[0], "municipality", "9" * 1_000_000)
+    with pytest.raises(DataError, match="row 8, column municipality: found 1 spell with another"):
+        checked(cases.write(wrong, tmp_path / "x"))
+    assert all(len(str(cell)) < 100 for frame in fetched for cell in frame.to_numpy().ravel())
 
 
 def test_scratch_files_of_the_engine_are_removed(folder, monkeypatch, tmp_path):
