@@ -158,6 +158,25 @@ def test_a_json_file_that_unfolds_in_memory_is_refused_before_it_is_parsed(conte
     assert "lists and tables" in refused(reader("JSON-stat"), whole)
 
 
+def test_names_without_end_are_refused_before_they_are_parsed(reader):
+    whole = b"{" + b",".join(b'"%d":1' % n for n in range(2_100_000)) + b"}"
+    assert "2,100,000 names" in refused(reader("JSON-stat"), whole)
+
+
+def test_categories_without_end_are_refused_before_they_are_numbered(reader):
+    index = [str(n) for n in range(100_001)]
+    says = CUBE | {"size": [len(index)], "dimension": {"x": {"category": {"index": index}}}}
+    said = refused(reader("JSON-stat"), json.dumps(says).encode())
+    assert "column index: found 100,001 categories of x, expected at most 100,000" in said
+
+
+def test_an_answer_of_more_cells_than_a_table_has_is_refused_before_they_are_read(reader):
+    answer = reader("snapshot json")
+    says = json.loads(answer.seeds[0])
+    says["data"] = [0] * 1_000_001  # of six columns
+    assert "6,000,006 cells" in refused(answer, json.dumps(says).encode())
+
+
 def test_a_state_without_measures_is_refused(reader):
     fetched = reader("snapshot json-stat2")
     says = json.loads(fetched.seeds[0])
@@ -280,6 +299,17 @@ DESCRIPTIONS = {
         {"schema": {"fields": [{"name": "a", "type": "string", "constraints": {"pattern": "("}}]}},
         "column fields",
     ),
+    **{
+        f"a bound that no cell can be compared with: {str(bound)[:5]}": (
+            {
+                "schema": {
+                    "fields": [{"name": "a", "type": "number", "constraints": {"maximum": bound}}]
+                }
+            },
+            "column fields",
+        )
+        for bound in (10**400, float("nan"), float("inf"), True)
+    },
     "a key that is no field": (
         {"schema": {"fields": [{"name": "a", "type": "string"}], "primaryKey": ["b"]}},
         "column primaryKey",

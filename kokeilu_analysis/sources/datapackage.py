@@ -131,11 +131,16 @@ def _is_field(field):
     return (
         all(type(flag) is bool for flag in flags)
         and all(isinstance(text, str) for text in texts)
-        and all(type(bound) in (int, float) for bound in bounds)
+        and all(map(_is_number, bounds))
         and not (bounds and kind == "string")
         and isinstance(allowed, list)
-        and all(isinstance(value, str | int | float) for value in allowed)
+        and all(isinstance(value, str) or _is_number(value) for value in allowed)
     )
+
+
+def _is_number(value):
+    """Tell whether a number can be compared with cells: it has at most 18 digits, as they have."""
+    return type(value) in (int, float) and abs(value) < 10**18
 
 
 def _is_reference(key):

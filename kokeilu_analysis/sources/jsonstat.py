@@ -17,6 +17,7 @@ from kokeilu_analysis.errors import DataError
 
 # Few bytes can ask for much memory: empty lists, or a cube that is said in sizes and left empty.
 SIZE_LIMIT, PART_LIMIT, CELL_LIMIT = 48_000_000, 2_000_000, 6_000_000  # all of 12r5: 4 million
+CATEGORY_LIMIT = 100_000  # of a dimension; 12r5 has some 500 areas
 HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a sign, which no UTF-8 file can hold
 
 
@@ -130,10 +131,10 @@ def parse(content, name, advice=None):
         Not UTF-8, a web page, cut off, numbers that JSON does not have (NaN, Infinity), or more
         than an answer can hold.
     """
-    parts = content.count(b"[") + content.count(b"{")
-    if len(content) > SIZE_LIMIT or parts > PART_LIMIT:
-        found = f"{len(content):,} bytes with {parts:,} lists and tables"
-        expected = f"at most {SIZE_LIMIT:,} and {PART_LIMIT:,}"
+    parts, names = content.count(b"[") + content.count(b"{"), content.count(b":")
+    if len(content) > SIZE_LIMIT or max(parts, names) > PART_LIMIT:
+        found = f"{len(content):,} bytes with {parts:,} lists and tables and {names:,} names"
+        expected = f"at most {SIZE_LIMIT:,} bytes and {PART_LIMIT:,} of each"
         raise DataError(name, found, expected, advice=advice)
 
     def no_number(text):
@@ -269,6 +270,12 @@ def _categories(dimension, name_of, name):
     labels = category.get("label") if isinstance(category.get("label"), dict) else {}
     # a dimension with one category may leave the index out
     index = category.get("index", list(labels) if len(labels) == 1 else None)
+    if isinstance(index, list | dict) and len(index) > CATEGORY_LIMIT:
+        found, most = (
+            f"{len(index):,} categories of {_word(name_of)}",
+            f"at most {CATEGORY_LIMIT:,}",
+        )
+        raise DataError(name, found, most, column="index")
     if isinstance(index, list) and all(isinstance(code, str) for code in index):
         index = {code: place for place, code in enumerate(index)}
     if (

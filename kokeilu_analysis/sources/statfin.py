@@ -150,9 +150,7 @@ def read_csv(path, vintage, measures, known, mergers):
     path = Path(path)
     text = _text(path)
     cells = text.count("\n") * (1 + text[: text.find("\n")].count(","))
-    if cells > jsonstat.CELL_LIMIT:
-        expected = f"at most {jsonstat.CELL_LIMIT:,}"
-        raise DataError(path.name, f"{cells:,} cells", expected, row=1, advice=RESTORE)
+    _check_number(path.name, cells)
     header, *lines = text[:-1].split("\n")
     columns = header.split(",")
     codes = columns[2:]
@@ -204,8 +202,9 @@ def read_json(path, vintage, measures, known, mergers):
         found = f"variables of type {', '.join(keys) or 'c only'}"
         raise DataError(path.name, found, "one area (d) and one month (t)", column="columns")
     _check_codes(path.name, codes, measures)
-    columns, rows = [AREA_COLUMN, MONTH_COLUMN, *codes], []
-    for row, record in enumerate(part(answer, "data", list), start=1):
+    columns, rows, data = [AREA_COLUMN, MONTH_COLUMN, *codes], [], part(answer, "data", list)
+    _check_number(path.name, len(data) * len(columns))
+    for row, record in enumerate(data, start=1):
         key, values = part(record, "key", list, row), part(record, "values", list, row)
         if (len(key), len(values)) != (2, len(codes)):
             found = f"{len(key)} keys and {len(values)} values"
@@ -374,6 +373,12 @@ def _content(path):
         raise DataError(path.name, error.strerror, "a readable file") from error
     _check_size(path, size)
     return content
+
+
+def _check_number(name, cells):
+    if cells > jsonstat.CELL_LIMIT:
+        expected = f"at most {jsonstat.CELL_LIMIT:,}"
+        raise DataError(name, f"{cells:,} cells", expected, row=1, advice=RESTORE)
 
 
 def _check_size(path, size, kind="bytes"):
