@@ -284,7 +284,7 @@ def test_a_design_that_is_a_folder_says_so(tmp_path):
 def test_a_table_of_nothing_but_line_ends_or_columns_is_refused_quickly(reader):
     evidence = reader("evidence")
     assert "rows" in refused(evidence, b"\n" * 15_000_000)
-    assert "unknown" in refused(evidence, b",".join(b"c%d" % n for n in range(100_000)) + b"\n")
+    assert "row 1: found 19,000,001 columns" in refused(evidence, b"a" + b"," * 19_000_000 + b"\n")
 
 
 DESCRIPTIONS = {
@@ -314,6 +314,10 @@ DESCRIPTIONS = {
         {"schema": {"fields": [{"name": "a", "type": "string"}], "primaryKey": ["b"]}},
         "column primaryKey",
     ),
+    "a key of no fields": (
+        {"schema": {"fields": [{"name": "a", "type": "string"}], "primaryKey": []}},
+        "column primaryKey",
+    ),
     "a foreign key to nothing": (
         {"schema": {"fields": [{"name": "a", "type": "string"}], "foreignKeys": [{"fields": "a"}]}},
         "column foreignKeys",
@@ -328,6 +332,33 @@ def test_a_description_that_cannot_be_used_is_refused_at_its_resource(case, tmp_
     (tmp_path / datapackage.DESCRIPTOR).write_text(json.dumps({"resources": [entry]}))
     with pytest.raises(DataError, match=f"resource 1, {said}"):
         datapackage.load(tmp_path)
+
+
+def _described(folder, schema, text):
+    """Write a table of one column and its description; return what reading it raises."""
+    entry = {"name": "a", "path": "a.csv", "schema": schema}
+    (folder / datapackage.DESCRIPTOR).write_text(json.dumps({"resources": [entry]}))
+    (folder / "a.csv").write_text(text)
+    began = time.perf_counter()
+    with pytest.raises(DataError) as fault:
+        datapackage.read(folder, "a")
+    assert time.perf_counter() - began < fuzz.PATIENCE
+    return fault.value
+
+
+def test_a_foreign_key_to_a_column_that_is_not_there_is_refused(tmp_path):
+    reference = {"fields": "a", "reference": {"resource": "", "fields": "=b"}}
+    schema = {"fields": [{"name": "a", "type": "string"}], "foreignKeys": [reference]}
+    said = str(_described(tmp_path, schema, "a\nx\n"))
+    assert "datapackage.json, row" in said and "column foreignKeys: found '=b', expected" in said
+
+
+def test_of_faults_without_end_a_thousand_of_each_kind_are_said(tmp_path):
+    field = {"name": "a", "type": "integer", "constraints": {"required": True, "maximum": 5}}
+    schema = {"fields": [field], "primaryKey": "a"}
+    fault = _described(tmp_path, schema, "a\n" + '7\n""\n' * 20_000)
+    assert (fault.row, str(fault.found)) == (3, "an empty cell")
+    assert 1_000 <= len(fault.all) <= 4_000
 
 
 # --- returns -------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from kokeilu_analysis import paths
 from kokeilu_analysis.errors import DataError
 
 RIGHT = "right"
+EMPTY = "not_nullable"  # what the check of empty cells is called
+MOST = 1_000  # breaches of one rule in one table that are said one by one
 ABSENT = "not here (optional)"
 
 
@@ -77,23 +79,26 @@ def schema(descriptor):
     """
     import pandera.pandas as pa
 
+    check = partial(pa.Check, n_failure_cases=MOST)
+    filled = check(_filled, error=EMPTY, ignore_na=False)
     given = descriptor.get("schema", descriptor)
     columns = {
         field["name"]: pa.Column(
-            checks=[pa.Check(test, error=says) for test, says in _tests(field)],
-            nullable=not field.get("constraints", {}).get("required", False),
+            checks=[filled] * field.get("constraints", {}).get("required", False)
+            + [check(test, error=says) for test, says in _tests(field)],
+            nullable=True,  # its own check says every empty cell
         )
         for field in given["fields"]
     }
     pairs = [
-        pa.Check(partial(_in_order, low=low, high=high), error=f"{low} no more than {high}")
+        check(partial(_in_order, low=low, high=high), error=f"{low} no more than {high}")
         for low, high in given.get("order", [])
     ]
     return pa.DataFrameSchema(columns, checks=pairs, strict=True)
 
 
 def faults(frame, descriptor, file, rows=None):
-    """Return every breach of a contract, in the order of columns and rows.
+    """Return the breaches of a contract, at most `MOST` of each rule, by column and row.
 
     Parameters
     ----------
@@ -226,7 +231,11 @@ def _tests(field):
             yield partial(test, bound=bound), f"at {word} {constraints[key]}"
 
 
-# pandera leaves missing cells out before it asks
+def _filled(column):
+    return column.notna()
+
+
+# pandera leaves missing cells out before it asks the rest
 
 
 def _whole(column):
@@ -269,7 +278,7 @@ def _named(cases, cells, fields, file, rows):
             column, expected = low, f"no more than {high} ({cells[high].iloc[at]})"
         else:
             column, expected = case.column, case.check
-        empty = expected == "not_nullable"
+        empty = expected == EMPTY
         value = cells[column].iloc[at]
         found = "an empty cell" if empty else repr(value) if isinstance(value, str) else str(value)
         expected = "a value" if empty else expected
@@ -283,6 +292,7 @@ def _named(cases, cells, fields, file, rows):
 def _again(cells, columns, file, rows):
     """Return an error for each row whose key stands in the table before it."""
     twice = cells.duplicated(columns)
+    twice &= twice.cumsum() <= MOST
     if not twice.any():
         return []
     first, found = {}, []

@@ -23,6 +23,7 @@ from kokeilu_analysis.errors import DataError
 
 DESCRIPTOR = "datapackage.json"
 SIZE_LIMIT, ROW_LIMIT = 20_000_000, 500_000  # bytes, rows: the largest table has 0.3 million bytes
+COLUMN_LIMIT = 1_000
 RESTORE = "Restore the file from the repository."
 DESCRIBE = (
     "It was edited after it was described: restore it, or, if the change is meant, "
@@ -102,7 +103,8 @@ def _check_entry(entry, number, file):
     def known(given):
         return (listed := _names(given)) is not None and names.issuperset(listed)
 
-    require(known(keys), "primaryKey", keys, "names of fields")
+    some = bool(keys) or "primaryKey" not in schema
+    require(some and known(keys), "primaryKey", keys, "names of fields")
     right = isinstance(pairs, list) and all(map(known, pairs))
     right = right and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
     require(right, "order", pairs, "pairs of fields")
@@ -362,6 +364,9 @@ def _parse(path):
                     f"{len(records[0])} fields as in the header",
                 )
                 raise DataError(file, found, expected, row=start, advice=hint)
+            if len(record) > COLUMN_LIMIT:
+                most = f"at most {COLUMN_LIMIT:,}"
+                raise DataError(file, f"{len(record):,} columns", most, start, advice=RESTORE)
             records.append(record)
             lines.append(start)
             start = reader.line_num + 1
@@ -466,6 +471,10 @@ def _check_foreign(folder, text, key, file, lines):
         path = Path(folder) / resource(folder, reference["resource"])["path"]
         header, rows, _ = _parse(path)
         other, where = pd.DataFrame(rows, columns=header, dtype="str"), paths.shown(path)
+    absent = [name for name in fields if name not in other]
+    if absent:
+        home, expected = paths.shown(Path(folder) / DESCRIPTOR), f"columns of {where}"
+        raise DataError(home, repr(absent[0]), expected, file, "foreignKeys", RESTORE)
     known = set(other[fields].itertuples(index=False, name=None))
     for line, values in zip(lines, text[columns].itertuples(index=False, name=None), strict=True):
         if all(values) and values not in known:
