@@ -23,6 +23,7 @@ COUNT_LIMIT = 250_000  # more customers than were moved to all trials together
 PROBLEM = ["file", "cell", "found", "expected", "advice"]
 THEMES = list(form.THEMES)
 KEY = ["municipality", "date"]
+COLUMNS = [*form.NAMES, "file", "row"]  # of accepted and of kept returns
 
 _YES, _NO = {"kyllä", "ja", "yes", "x", "1", "true"}, {"ei", "nej", "no", "0", "false"}
 # A name alone cannot be told from an office, so an office must say that it is one.
@@ -398,13 +399,8 @@ def _typed(rows):
     types = {c.name: "Int64" for c in form.COLUMNS if c.kind in ("count", "round", "yes_no")}
     types |= {"date": "datetime64[us]", "row": "int64"}
     rows = sorted(rows, key=lambda row: [row[name] for name in KEY])
-
-    def column(name):
-        if name in types:
-            return pd.array([row[name] for row in rows], dtype=types[name])
-        return pd.array([row[name] or "" for row in rows], dtype=str)
-
-    return pd.DataFrame({name: column(name) for name in (*form.NAMES, "file", "row")})
+    cells = {n: [row[n] if n in types else row[n] or "" for row in rows] for n in COLUMNS}
+    return pd.DataFrame({n: pd.array(cells[n], dtype=types.get(n, str)) for n in COLUMNS})
 
 
 def kept(folder):
@@ -429,14 +425,13 @@ def kept(folder):
     if not path.exists():
         return _typed([])
     header, *lines = files.open_form(path).rows or [[]]
-    wanted = [*form.NAMES, "file", "row"]
-    if header != wanted:
-        raise DataError(KEPT, str(header)[:300], ", ".join(wanted), row=1)
+    if header != COLUMNS:
+        raise DataError(KEPT, str(header)[:300], ", ".join(COLUMNS), row=1)
     rows = {}
     for number, line in enumerate(lines, start=2):
-        if len(line) != len(wanted):
-            raise DataError(KEPT, f"{len(line)} values", f"{len(wanted)} values", row=number)
-        row = _kept_row(number, dict(zip(wanted, line, strict=True)))
+        if len(line) != len(COLUMNS):
+            raise DataError(KEPT, f"{len(line)} values", f"{len(COLUMNS)} values", row=number)
+        row = _kept_row(number, dict(zip(COLUMNS, line, strict=True)))
         if (key := (row["municipality"], row["date"])) in rows:
             raise DataError(KEPT, f"{key[0]} a second time", "once a day", number, KEY[0])
         rows[key] = row
@@ -501,8 +496,5 @@ def save_returns(returns, folder):
 def _exported(accepted):
     """Return accepted rows as text that is safe in any spreadsheet, dates as ISO."""
     frame = accepted.assign(date=accepted["date"].dt.strftime("%Y-%m-%d"))
-    texts = {
-        name: ["" if pd.isna(cell) else form.neutralise(str(cell)) for cell in cells]
-        for name, cells in frame.items()
-    }
-    return pd.DataFrame(texts, dtype=str)
+    said = {n: ["" if pd.isna(v) else form.neutralise(str(v)) for v in frame[n]] for n in frame}
+    return pd.DataFrame(said, dtype=str)
