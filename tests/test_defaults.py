@@ -103,9 +103,10 @@ ASSUMED = [
     (exposure.per_exposure, (PATH, CLOCK, [0, 2]), {"weights": None, "shared": 0.0}),
     (exposure.detectable, (np.eye(2), [0.0, 2.0]), {"level": 0.95}),
     (lag.frontier_bounds, (*LINE, [0.5], [0.4]),
-     NO_TIME | {"tolerance": 1e-5, "minimum_areas": 5, "most_nodes": None}),
+     NO_TIME | {"tolerance": 1e-5, "minimum_areas": 5}),
     (lag.intercept_bounds, (D,), {"lower": None, "upper": None} | AREAS | {
-        "names": ("intercept_low", "intercept_high", "slope_low", "slope_high")}),
+        "names": ("intercept_low", "intercept_high", "slope_low", "slope_high"),
+        "tolerance": 0.0}),
     (lag.midpoint, LINE,
      {"weights": None, "level": 0.95, "minimum_areas": 5, "at": 0.0, "shared": 0.0}),
     (lag.rank_replies_effect, (D,), {"lower": None, "upper": None} | AREAS | {"grid": 3}),
