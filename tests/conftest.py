@@ -1,18 +1,15 @@
 """Shared fixtures: the committed panel, real snapshots where they are, and a synthetic study."""
 
 import json
-import os
 import shutil
 
 import pandas as pd
 import pytest
 from snapshot_cases import NAMES, move_study, study_in, write_synthetic_snapshots
 
-from kokeilu_analysis import notebooks, paths, run, store
+from kokeilu_analysis import paths, run, store
 from kokeilu_analysis.sources import datapackage, panel
 
-# the kernels that nbval starts write result tables: they must compute as `kokeilu notebooks` does
-os.environ |= notebooks.arithmetic() | os.environ
 REAL = paths.ROOT.parent / "shared" / "data" / "real"
 
 
