@@ -13,7 +13,6 @@ Every answer is compared before it is timed. The own tasks also with 10 and 100 
 municipalities, each in a process of its own, with the peak of memory.
 """
 
-import resource
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -177,7 +176,7 @@ def alone(task, times, draws, tiny):
     seconds = []
     while not seconds or (len(seconds) < 3 and seconds[0] < 5):
         seconds.append(timing.clocked(lambda: OWN[task](frame, draws)))
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return seconds, timing.peak() / 1024
 
 
 def rows(asked):

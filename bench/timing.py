@@ -6,9 +6,11 @@ result is the ratio: ours to the fastest peer of the same round, below 1 where o
 """
 
 import argparse
+import re
 import time
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -104,6 +106,15 @@ def number(value):
     ['0.00012', '1.23', '12.3', '1,234', '2']
     """
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{3 if abs(value) >= 1 else 2}g}"
+
+
+def peak():
+    """Return the most memory, in MiB, that this process has held.
+
+    From /proc, since ru_maxrss counts what the parent held when it started this process.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def clocked(run):
