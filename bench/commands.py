@@ -57,9 +57,9 @@ def rows(asked):
         yield timing.race(site, kokeilu("render"), aim=10, **rounds)
         if asked.large:
             tests, note = python("-m", "pytest"), "without the tests that look at git's history"
-            yield timing.race("make test", tests, rounds=1, note=note)
+            yield timing.race("make test", tests, rounds=1, aim=600, note=note)
         else:
-            yield timing.Row("make test", note="only with --large")
+            yield timing.Row("make test", aim=600, note="only with --large")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ PROMISED = {  # task: what is aimed at
     "four ends, 309 simulated units": "20 s",
     "frontier on 200 × 200, 0.001 points": "20 s",
     "ranking of replies by effect, all statements": "60 s",
-    "registers, 1,000,000 spells": "3 s, 1.3 × peer",
+    "registers, 1,000,000 spells": "3 s",
     "registers, 1,000,000 spells: memory": "1,024 MiB",
     "registers, 100,000,000 spells": "60 s, 1.3 × peer",
     "protecting 500 random tables": "",
@@ -54,9 +54,8 @@ PROMISED = {  # task: what is aimed at
     "make study, nothing changed": "30 s",
     "memo and area pages in three languages": "15 s",
     "site, notebooks executed": "10 s",
-    "make test": "",
+    "make test": "600 s",
 }
-LARGE = ("registers, 100,000,000 spells", "make test")  # a quick run leaves these out, and says so
 ALONE = r"^[\d.,]+( \([\d.,]+–[\d.,]+\))? (s|MiB)$"
 
 
@@ -71,7 +70,7 @@ def written():
 def test_every_promised_figure_is_in_the_table_with_its_aim(task):
     aim, ours, *_ = written()[task]
     assert aim == PROMISED[task]
-    assert re.match(ALONE, ours) or (task in LARGE and ours == "not measured")
+    assert re.match(ALONE, ours)  # a run without --large leaves two out: not for this table
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
