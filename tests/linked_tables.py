@@ -10,6 +10,12 @@ STATUS = {"unemployed": ["men", "women"]}
 WITHIN = [("long_term", "unemployed"), ("under_25", "unemployed"), ("under_20", "under_25")]
 
 
+def one_small(kept=()):
+    """Return a small cell, a larger one and their total, some of them to be kept; and the sums."""
+    table = pd.DataFrame({"unit": ["a", "b", "all"], "value": [3, 8, 11]})
+    return table.assign(kept=table["unit"].isin(kept)), {"unit": [("all", ["a", "b"])]}
+
+
 def draw(seed):
     """Return a table (``unit, measure, value``) with its totals, its sums and what lies within.
 

@@ -82,3 +82,14 @@ def signed_zeros(table):
     """How many zeros of a table would be printed as -0.0."""
     numbers = table.select_dtypes(float).to_numpy()
     return int((np.signbit(numbers) & (numbers == 0)).sum())
+
+
+ROW = {  # what every estimate from `by_hand` says, weighted by `w`
+    "outcome": "y",
+    "estimand": "ATT",
+    "weights": "w",
+    "pre": "0–1",
+    "post": "2–3",
+    "n_units": 6,
+    "is_main": False,
+}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from panels import NAMES, by_hand, changed, filled, simulated, whole_unit
+from panels import NAMES, ROW, by_hand, changed, filled, simulated, whole_unit
 
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import adjusted, compare, donors, inference
@@ -512,15 +512,6 @@ def test_who_is_not_named_in_the_table_of_allowed_controls_may_not_be_chosen():
 
 # Whole rows by hand.
 
-ROW = {
-    "outcome": "y",
-    "estimand": "ATT",
-    "weights": "w",
-    "pre": "0–1",
-    "post": "2–3",
-    "n_units": 6,
-    "is_main": False,
-}
 NUMBERS = ["estimate", "se", "ci_low", "ci_high", "p"]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from linked_tables import draw, small_differences, widths
+from linked_tables import draw, one_small, small_differences, widths
 
 from kokeilu_analysis.methods import complementary, crowded, suppression
 
@@ -85,12 +85,9 @@ def test_at_once_hides_at_most_a_quarter_more_than_the_search(at_once, monkeypat
 
 
 def test_what_is_kept_is_hidden_at_once_only_where_nothing_else_protects(at_once):
-    table = pd.DataFrame({"unit": ["a", "b", "all"], "value": [3, 8, 11]})
-    sums = {"unit": [("all", ["a", "b"])]}
-
     def shown(*kept):
-        marked = table.assign(kept=table["unit"].isin(kept))
-        made, _ = suppression.protect(marked, suppression.Spec(("unit",), sums, kept="kept"))
+        table, sums = one_small(kept)
+        made, _ = suppression.protect(table, suppression.Spec(("unit",), sums, kept="kept"))
         return set(made.loc[made["status"] == "observed", "unit"])
 
     assert shown("b") == {"b"} and shown("all") == {"all"}

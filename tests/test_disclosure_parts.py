@@ -6,6 +6,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from linked_tables import one_small
 
 from kokeilu_analysis import paths
 from kokeilu_analysis.errors import KokeiluError
@@ -713,12 +714,9 @@ def test_notebooks_are_published_as_they_are_or_as_copies_without_rows(folders):
 
 
 def test_what_is_kept_is_hidden_only_where_nothing_else_protects():
-    table = pd.DataFrame({"unit": ["a", "b", "all"], "value": [3, 8, 11]})
-    sums = {"unit": [("all", ["a", "b"])]}
-
     def shown(*kept):
-        marked = table.assign(kept=table["unit"].isin(kept))
-        made, _ = suppression.protect(marked, suppression.Spec(("unit",), sums, kept="kept"))
+        table, sums = one_small(kept)
+        made, _ = suppression.protect(table, suppression.Spec(("unit",), sums, kept="kept"))
         return set(made.loc[made["status"] == "observed", "unit"])
 
     assert shown() == {"all"}
