@@ -2,9 +2,10 @@
 
 Simulated spells; by default a million of them, with `--large` also a hundred million, which needs
 some 2.5 GB of disk in the folder of temporary files and some minutes. Each round is a process of
-its own: the counts of the panel by the package, the same in SQL written by hand, and the checks.
-`--core` leaves out service, year of birth and nationality, which only measures of the open table
-need; interview dates stay, since `interviews` and `target_interviews` are outcomes.
+its own: a delivery read, checked and counted, as `build` does it; the counts alone; and the same
+counts in SQL written by hand. `--core` leaves out service, year of birth and nationality, which
+only measures of the open table need; interview dates stay, since `interviews` and
+`target_interviews` are outcomes. A hundred million spells are timed both ways.
 """
 
 import json
@@ -51,19 +52,24 @@ def write(folder, rows, core):
         )
 
 
-def package(folder):
-    """Count as the package does."""
-    days = register_counts.count_days(MONTHS)
-    with register_spells.opened(folder) as delivery:
-        table = register_counts.counts(delivery.spells, days, PLAN_DAYS)
-    return {measure: int(table[measure].sum()) for measure in table}
-
-
-def check(folder):
-    """Check rows and persons."""
+def panel(folder):
+    """Read, check and count."""
     codes = set(facts.municipalities()["municipality"])
     with register_spells.opened(folder) as delivery:
-        return {"spells": register_rules.check(delivery, codes, LAST)}
+        register_rules.check(delivery, codes, LAST)
+        return _counted(delivery)
+
+
+def counts(folder):
+    """Count alone."""
+    with register_spells.opened(folder) as delivery:
+        return _counted(delivery)
+
+
+def _counted(delivery):
+    days = register_counts.count_days(MONTHS)
+    table = register_counts.counts(delivery.spells, days, PLAN_DAYS)
+    return {measure: int(table[measure].sum()) for measure in table}
 
 
 def sql(folder):
@@ -184,7 +190,7 @@ def _running(tables, days):
     return {measure: int(stock[measure].sum()) for measure in stock}
 
 
-TASKS = {"package": package, "sql": sql, "check": check}
+TASKS = {"panel": panel, "counts": counts, "sql": sql}
 
 
 def alone(task, folder):
@@ -195,16 +201,17 @@ def alone(task, folder):
 
 
 AIMS = {1_000_000: (3, None), 100_000_000: (60, 1.3)}  # by spells: seconds, times the peer
+CASES = (1_000_000, False), (100_000_000, True), (100_000_000, False)  # spells, without columns
 
 
-def rows(asked, numbers=(), core=False):
-    """Yield the rows: counting, its peak of memory and checking, for each number of spells."""
+def rows(asked, cases=()):
+    """Yield the rows of each case: the whole, its peak of memory, and counting beside the peer."""
     before = None
-    for number in numbers or AIMS:
+    for number, core in cases or CASES:
         title = f"registers, {number:,} spells" + (" without three columns" if core else "")
-        aims = dict(zip(("aim", "aim_ratio"), AIMS.get(number, (None, None)), strict=True))
-        if number > 1_000_000 and not (numbers or asked.large):
-            yield timing.Row(title, **aims, note="only with --large")
+        aim, aim_ratio = AIMS.get(number, (None, None))
+        if number > 1_000_000 and not (cases or asked.large):
+            yield timing.Row(title, aim=aim, aim_ratio=aim_ratio, note="only with --large")
             continue
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder), asked.of(number, 3_000), core)
@@ -212,24 +219,20 @@ def rows(asked, numbers=(), core=False):
 
             def seconds(task, folder=folder, peaks=peaks, said=said):
                 took, peak, said[task] = alone(task, folder)
-                if task == "package":
+                if task == "panel":
                     peaks.append(peak)
                 return took
 
-            row = timing.race(
-                title,
-                "package",
-                {"DuckDB, SQL by hand": "sql"},
-                rounds=asked.rounds,
-                measure=seconds,
-                **aims,
-            )
-            same = all(said["package"].get(k, v) == v for k, v in said["sql"].items())
-            row = timing.noted(row, f"{len(said['package'])} measures, same counts: {same}")
-            yield timing.grown(row, number, before)
-            before = number, row
+            common = {"rounds": asked.rounds, "measure": seconds}
+            row = timing.race(f"{title}: read, checked, counted", "panel", aim=aim, **common)
+            row = timing.noted(row, f"{len(said['panel'])} measures")
+            yield row if core else timing.grown(row, number, before)
+            before = before if core else (number, row)
             yield timing.Row(f"{title}: memory", timing.Spread.of(peaks), "MiB", aim=1024)
-            yield timing.race(f"{title}: checks", "check", rounds=asked.rounds, measure=seconds)
+            peers = {"DuckDB, SQL by hand": "sql"}
+            row = timing.race(f"{title}: counting", "counts", peers, aim_ratio=aim_ratio, **common)
+            same = all(said["counts"].get(k, v) == v for k, v in said["sql"].items())
+            yield timing.noted(row, f"same counts: {same}")
 
 
 def main():
@@ -247,7 +250,8 @@ def main():
         print(json.dumps([seconds, timing.peak(), said]))
         return
     warnings.simplefilter("ignore")
-    for line in timing.table(rows(timing.asked(options), options.numbers, options.core)):
+    cases = [(number, options.core) for number in options.numbers]
+    for line in timing.table(rows(timing.asked(options), cases)):
         print(line, flush=True)
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import shutil
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -254,7 +255,7 @@ def _descriptor(folder):
 
 
 def _registers(folder, kind):
-    """A delivery of spells: `registers.check`, then the counting."""
+    """A delivery of spells: `registers.check`, then for one in ten what is counted of it."""
     from kokeilu_analysis.methods import simulate_registers
     from kokeilu_analysis.sources import registers
 
@@ -274,10 +275,13 @@ def _registers(folder, kind):
     source.mkdir(parents=True, exist_ok=True)
 
     def read(path):
-        cells = registers.read(source, *known, months, days[1], 92)
-        assert set(cells["status"]) <= {panel.OBSERVED, panel.NOT_YET}
-        assert not (cells["value"] < 0).any(), "a negative count"
-        return ("register", len(cells)), True
+        registers.check(source, *known, days[1])
+        given = path.read_bytes()
+        if given == content or zlib.crc32(given) % 10 == 0:
+            cells = registers.read(source, *known, months, days[1], 92)
+            assert set(cells["status"]) <= {panel.OBSERVED, panel.NOT_YET}
+            assert not (cells["value"] < 0).any(), "a negative count"
+        return ("register",), True
 
     return Reader(kind, [content], source / f"spells.{kind}", read)
 

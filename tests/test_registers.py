@@ -407,7 +407,7 @@ WRONG = {  # fault: (how, column, what is said, row)
     "the same spell twice": (
         lambda f: pd.concat([f, f.loc[[7]]], ignore_index=True),
         "start",
-        "1 spell of a person with another spell from the same day",
+        "1 spell that begin before the person's earlier spell has ended",
         "last",
     ),
     "overlapping spells of one person": (
