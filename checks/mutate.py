@@ -49,10 +49,10 @@ GROUPS = {
     " line_choices line_inequalities line_losses line_region line_steep measurement restrictions",
     "compare": "adjusted compare donors fixed_effects frames synthetic",
     "inference": "bootstrap clusters inference intervals multiple permutation sensitivity",
-    "disclosure": "complementary linked_cells suppression disclosure",
+    "disclosure": "complementary crowded linked_cells suppression disclosure",
 }
 TESTS = (
-    "adjusted areas backlog backlog_exact bootstrap cell_bounds clearing compare defaults"
+    "adjusted areas backlog backlog_exact bootstrap cell_bounds clearing compare crowded defaults"
     " disclosure disclosure_parts docstrings estimates exposure formulas inference intervals"
     " known_answers lag lag_routes lag_solver line_search measurement multiple program replies"
     " restrictions sensitivity synthetic variants"
