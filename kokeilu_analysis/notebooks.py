@@ -7,6 +7,7 @@ import tempfile
 
 from kokeilu_analysis import made, paths, release, store
 from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.report import disclosure
 
 
 def found():
@@ -60,12 +61,22 @@ def digest(path):
     """Return the key of all that decides a notebook's results beside its own text.
 
     Code of the package, the lock, installed packages, the design, facts, panel, result tables of
-    the notebooks that it reads and those that no notebook writes.
+    the notebooks that it reads and those that no notebook writes. What the disclosure check writes
+    beside the panel decides no result.
     """
     data = [p for folder in (paths.RAW, paths.PROCESSED) for p in folder.iterdir() if p.is_file()]
+    data = [p for p in data if p.name not in disclosure.WRITTEN]
     others = {p.stem[:2] for p in found()} - reads(path)
     data += [p for p in paths.RESULTS.glob("*.csv") if p.stem[:2] not in others]
     return made.key([*made.code(), paths.STUDY, *data])
+
+
+def outdated():
+    """Return the notebooks whose last execution here was on something else than the study is now.
+
+    A run that was stopped leaves tables of an earlier panel beside those of the new one.
+    """
+    return [path for path in found() if made.kept(stamp(path), digest(path)) is None]
 
 
 def tables(path):

@@ -9,9 +9,11 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from kokeilu_analysis import paths, release, run_registers, store
+from kokeilu_analysis import made, paths, release, run_registers, store
 from kokeilu_analysis.errors import DataError
 from kokeilu_analysis.workers import side_by_side
+
+AGAIN = "Run `kokeilu notebooks`."
 
 
 class Progress:
@@ -237,11 +239,16 @@ def render(progress):
     """Render the site from executed notebooks, result tables and figures (exported if need be)."""
     from kokeilu_analysis import trace
     from kokeilu_analysis.report import disclosure, site
+    from kokeilu_analysis.report.explorer import GRID
 
     export(progress)
+    if store.origin(paths.PANEL) and made.kept(_explorer_stamp(), _explorer_key()) is None:
+        advice = f"Run `kokeilu explorer`. {AGAIN}"
+        said, expected = "effects on another panel", "effects on this one"
+        raise DataError(f"{GRID}.csv", said, expected, advice=advice)
     with disclosure.publishable() as books:
-        made = functools.partial(site.render, trace.chain, notebooks=books)
-        return publish(progress, f"site to {paths.shown(paths.SITE)}", made)
+        rendering = functools.partial(site.render, trace.chain, notebooks=books)
+        return publish(progress, f"site to {paths.shown(paths.SITE)}", rendering)
 
 
 def blueprints():
@@ -346,7 +353,20 @@ def explorer(progress):
         grid = explorer_grid.grid(effects, plain, evidence, customers, facts.area_groups(), kept)
         results.write(GRID, grid)
         results.write(LEVELS, explorer_grid.levels())
+    written = [paths.RESULTS / f"{name}.csv" for name in (GRID, LEVELS)]
+    made.keep(_explorer_stamp(), _explorer_key(), written)
     return [GRID, LEVELS]
+
+
+def _explorer_stamp():
+    return paths.REPORTS / "made" / "explorer.json"
+
+
+def _explorer_key():
+    """Return a digest of all that decides the explorer's tables."""
+    data = [p for p in paths.RAW.iterdir() if p.is_file()]
+    data += [paths.STUDY, paths.PANEL, paths.RESULTS / "02_default_evidence.csv"]
+    return made.key([*made.code(), *data])
 
 
 def survey_template(path):
@@ -384,6 +404,7 @@ def check():
     list of (str, list of str)
         File, and ``["right"]``, ``["not here (optional)"]`` or what is wrong.
     """
+    from kokeilu_analysis import notebooks
     from kokeilu_analysis.methods import estimates
     from kokeilu_analysis.report import disclosure
     from kokeilu_analysis.sources import contracts, datapackage, facts
@@ -400,4 +421,8 @@ def check():
         except DataError as fault:
             if not any(str(fault) in said for _, said in found):
                 found.append((fault.file, [str(fault)]))
+    old = notebooks.outdated() if disclosure.register_input() else []
+    if old:  # its tables may be those of open data, and would be called a register's
+        said = "found the results of another panel or design, expected those of this one. "
+        return [*found, *[(paths.shown(p), [f"{paths.shown(p)}: {said}{AGAIN}"]) for p in old]]
     return [*found, *release.report()]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from linked_tables import draw, small_differences, widths
 
-from kokeilu_analysis import notebooks, paths, release, results, run
+from kokeilu_analysis import made, notebooks, paths, release, results, run
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.methods import linked_cells, suppression
 from kokeilu_analysis.report import disclosure, export
@@ -485,6 +485,24 @@ def test_the_gate_knows_register_input_by_the_setting_by_the_panel_and_by_the_ce
     write(room.assign(vintage="2022-05-01"))
     (paths.PROCESSED / disclosure.CERTIFICATE).write_text("{}")
     assert not disclosure.register_input() and disclosure.from_registers()
+
+
+def test_a_check_gives_no_certificate_to_results_of_another_panel(room):
+    write(release.protect_panel(room))
+    found = [said for name, said in run.check() if name.endswith("01_data.ipynb")]
+    assert "found the results of another panel or design" in found[0][0]
+    assert "no certificate" in shut()
+    made.keep(notebooks.stamp(notebooks.found()[0]), notebooks.digest(notebooks.found()[0]), [])
+    assert ("disclosure", ["right"]) in run.check()
+    disclosure.require()
+
+
+def test_effects_on_open_data_are_not_rendered_as_those_of_a_register(room, monkeypatch):
+    write(release.protect_panel(room))
+    release.settle()
+    monkeypatch.setattr(run, "export", lambda progress: [])
+    with pytest.raises(KokeiluError, match="Run `kokeilu explorer`"):
+        run.render(run.Progress(stream=io.StringIO()))
 
 
 def test_results_of_a_register_run_stay_in_until_the_notebooks_ran_on_open_data(room):

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from kokeilu_analysis import made, notebooks, paths, run
+from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.report import figures  # imported before folders are moved under it
 
 BOOKS = ["01_first", "02_second", "03_third"]
@@ -115,6 +116,27 @@ def test_an_edited_notebook_is_executed_and_those_that_read_its_changed_table(st
     assert rerun(executed) == ["02_second"]
     (folder / "data/processed/results/01_table.csv").write_text("a\n2\n", encoding="utf-8")
     assert rerun(executed) == ["01_first"], "its table was not what it made; now it is again"
+
+
+def test_after_a_stop_the_notebooks_that_did_not_run_on_the_new_panel_are_named(study, monkeypatch):
+    folder, executed = study
+    rerun(executed)
+    assert notebooks.outdated() == []
+    (folder / "data/processed/disclosure.json").write_text("{}", encoding="utf-8")
+    assert notebooks.outdated() == [], "what the disclosure check writes decides no result"
+    (folder / "data/processed/panel.parquet").write_text("another", encoding="utf-8")
+    assert [path.stem for path in notebooks.outdated()] == BOOKS
+    execute = notebooks.execute
+
+    def stops(path):
+        if path.stem == "02_second":
+            raise KokeiluError("the cell that begins 'x = 2' failed")
+        execute(path)
+
+    monkeypatch.setattr(notebooks, "execute", stops)
+    with pytest.raises(KokeiluError):
+        notebooks.run(run.Progress(stream=io.StringIO()), workers=1)
+    assert [path.stem for path in notebooks.outdated()] == BOOKS[1:]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ PANEL = f"{paths.PROCESSED.name}/{paths.PANEL.name}"  # what the log calls it
 CERTIFICATE = "disclosure.json"
 LOG = "disclosure_log.csv"  # what was hidden and why: for the owner of the data only
 CHECKED = "disclosure_checked.csv"  # every file, and what the check found
+WRITTEN = (CERTIFICATE, LOG, CHECKED)
 COLUMNS = ["table", "row", "column", "rule", "action"]
 DEFAULTS = {"minimum": 5, "rounding": 0, "dominance": ()}
 OPEN_VINTAGE = re.compile(r"(\d{4}-\d{2}-\d{2})?")  # the date of a published table state
