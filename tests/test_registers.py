@@ -6,6 +6,7 @@ import re
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import register_cases as cases
 
@@ -437,6 +438,17 @@ def test_a_wrong_delivery_is_refused_by_file_column_number_and_row_but_never_by_
         assert refusal.value.row == len(broken) - len(broken) // 2
     elif row is not None:
         assert (refusal.value.file, refusal.value.row) == ("spells_000.parquet", row)
+
+
+def test_a_file_that_arrow_opens_and_the_engine_cannot_is_named(tmp_path):
+    path = cases.write(cases.wild(5, rows=60), tmp_path / "bad", files=2) / "spells_001.parquet"
+    text, number = b"municipality%\x00L", b"municipality%\x1cL"  # converted type: UTF-8, INT64
+    assert path.read_bytes().count(text) == 1
+    path.write_bytes(path.read_bytes().replace(text, number))
+    assert "string" in str(pq.read_schema(path).field("municipality").type)
+    with pytest.raises(DataError, match="rows that cannot be read") as refusal:
+        checked(path.parent)
+    assert refusal.value.file == path.name
 
 
 def test_spells_that_meet_without_overlap_are_right(tmp_path):

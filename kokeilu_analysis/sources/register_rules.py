@@ -6,24 +6,22 @@ in columns that were mixed up it could be somebody's identity.
 
 # ruff: noqa: PD003, PD004  expressions of Ibis, not of pandas
 
-import re
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
 import pandas as pd
 
-from kokeilu_analysis.errors import DataError, KokeiluError
+from kokeilu_analysis.errors import DataError
 from kokeilu_analysis.sources import register_engines
 from kokeilu_analysis.sources.register_counts import NEVER, SERVICES, UNEMPLOYED
 from kokeilu_analysis.sources.register_spells import (
-    AGAIN,
     CELLS,
     KINDS,
     REASONS,
     STATUS,
     read,
+    said_safely,
     text_of,
 )
 
@@ -73,7 +71,7 @@ def check(delivery, municipalities, last_day):
     _refuse_unlisted(delivery, _lists(delivery.spells.columns, municipalities))
     _refuse(delivery, _rules(delivery.spells.columns, last_day), _as_delivered)
     _refuse(delivery, [_person_rule()], _by_person)
-    with _said_safely(delivery):
+    with said_safely(delivery.name):
         rows = int(delivery.spells.count().to_pandas())
     if not rows:
         raise DataError(delivery.name, "no spells", "at least one")
@@ -94,7 +92,7 @@ def _refuse_unlisted(delivery, lists):
 
     # cut after the longest listed one: a longer text must not leave the engine
     ends = {name: max(map(len, values)) + 1 for name, values in lists.items()}
-    with _said_safely(delivery):
+    with said_safely(delivery.name):
         few = {name: delivery.spells.select(value=name).distinct() for name in lists}
         cut = [
             few[name].select(value=_.value.left(end), column=ibis.literal(name)).distinct()
@@ -196,7 +194,7 @@ def _refuse(delivery, rules, shape):
     """Raise for the first rule that some row breaks."""
     from ibis import _
 
-    with _said_safely(delivery):
+    with said_safely(delivery.name):
         table = shape(delivery.spells)
         # one condition for all rules is far cheaper than a count for each of them
         wrong = table.filter(reduce(or_, (rule.broken for rule in rules)))
@@ -228,17 +226,3 @@ def _first(delivery, rule, shape):
         number, row = rows.select(*PLACE).to_pandas().iloc[0]
     file = delivery.files[number]
     return file.name, int(row) + (2 if file.suffix == ".csv" else 1)
-
-
-@contextmanager
-def _said_safely(delivery):
-    """Turn an engine's message, which may quote a person's row, into one that does not."""
-    try:
-        yield
-    except KokeiluError:
-        raise
-    except Exception as error:  # every engine has errors of its own
-        line = re.search(r"Line: (\d+)", str(error))
-        at = line and int(line[1])
-        said = f"rows that cannot be read ({type(error).__name__})"
-        raise DataError(delivery.name, said, "well-formed rows", at, advice=AGAIN) from None

@@ -1,6 +1,7 @@
 """Person-level spells as they are delivered: which columns they have, and how they are opened."""
 
 import csv
+import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,10 +101,24 @@ def opened(source):
         _check_files(files)  # before an engine starts
     with register_engines.connected(address) as engine:
         if files:
-            simulated = files[0].name.startswith(SIMULATED)
-            yield Delivery(read(engine, files), paths.shown(folder), files, simulated)
+            spells, simulated = _spells(engine, files), files[0].name.startswith(SIMULATED)
+            yield Delivery(spells, paths.shown(folder), files, simulated)
         else:
             yield _table(engine, str(place))
+
+
+@contextmanager
+def said_safely(name):
+    """Turn an engine's message, which may quote a person's row, into one that does not."""
+    try:
+        yield
+    except KokeiluError:
+        raise
+    except Exception as error:  # every engine has errors of its own
+        line = re.search(r"Line: (\d+)", str(error))
+        at = line and int(line[1])
+        said = f"rows that cannot be read ({type(error).__name__})"
+        raise DataError(name, said, "well-formed rows", at, advice=AGAIN) from None
 
 
 def _files(folder):
@@ -153,6 +168,18 @@ def _check_files(files):
             raise DataError(file.name, said, "a Parquet file", advice=AGAIN) from None
         _check_names(schema.names, file.name)
         _check_columns(ibis.Schema.from_pyarrow(schema), file.name)
+
+
+def _spells(engine, files):
+    """Read checked files; name the one that Arrow could open and the engine cannot."""
+    with said_safely(files[0].parent.name):
+        try:
+            return read(engine, files)
+        except Exception:
+            for file in files:
+                with said_safely(file.name):
+                    read(engine, [file])
+            raise
 
 
 def read(engine, files):
