@@ -259,7 +259,7 @@ def test_a_part_lies_within_its_whole():
 @pytest.mark.parametrize(
     ("cells", "options", "said"),
     [
-        (["a", "a"], {}, "The cell a stands in the table twice"),
+        (["a", "b", "b", "a"], {}, "The cell b stands in the table twice"),
         (["a", None], {}, "empty key"),
         (["a"], {"sums": {"place": []}}, "along 'place'"),
         (["a"], {"within": {"place": []}}, "along 'place'"),

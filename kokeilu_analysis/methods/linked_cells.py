@@ -96,7 +96,7 @@ def build(cells, sums, within, flows=(), along=("measure", "month")):
         found = found[found.groupby(["link", *_others(keys, column)])["sign"].transform("max") > 0]
         row = found.groupby(["link", *_others(keys, column)], sort=False).ngroup().to_numpy()
         entries.append((row + sum(map(len, whole)), found["cell"], found["sign"]))
-        size = np.bincount(row, minlength=row.max(initial=-1) + 1)
+        size = np.bincount(row)
         first = found["link"].to_numpy()[np.unique(row, return_index=True)[1]]
         whole.append(size == expected[first])
     for flow in flows:
@@ -297,7 +297,7 @@ class Sent:
 
     def ends(self, lower, upper):
         """Return the least and greatest value that each entry's link leaves its cell."""
-        row, plus, rows = self.row, self.sign > 0, len(self.links.low)
+        row, plus, rows = self.row, self.sign == 1, len(self.links.low)
         low, high = lower[self.cell], upper[self.cell]
         down, up = np.where(plus, low, -high), np.where(plus, high, -low)  # of the term sign · x
         least, most = (np.bincount(row, weights=w, minlength=rows) for w in (down, up))
