@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kokeilu_analysis.errors import KokeiluError
 
-MEMORY, THREADS = "450MB", 2  # together with Python and its libraries below 1 GiB
+MEMORY, THREADS = "600MB", 2  # together with Python and its libraries below 1 GiB
 SPARK = 'Install it with `pip install "kokeilu-analysis[spark]"`.'
 JAVA = """#!/bin/sh
 for a; do shift
