@@ -1,5 +1,6 @@
 """Claims about registers: counted as defined, the same in every engine, refused when wrong."""
 
+import base64
 import os
 import re
 
@@ -438,6 +439,19 @@ def test_a_wrong_delivery_is_refused_by_file_column_number_and_row_but_never_by_
         assert refusal.value.row == len(broken) - len(broken) // 2
     elif row is not None:
         assert (refusal.value.file, refusal.value.row) == ("spells_000.parquet", row)
+
+
+def test_a_type_that_arrow_does_not_read_is_refused_by_name(tmp_path):
+    path = cases.write(cases.wild(5, rows=60), tmp_path / "bad") / "spells_000.parquet"
+    said = pq.ParquetFile(path).metadata.metadata[b"ARROW:schema"]
+    types = base64.b64decode(said)
+    bits, few = (number.to_bytes(4, "little") for number in (64, 4))
+    assert bits in types
+    few_bits = base64.b64encode(types.replace(bits, few))
+    path.write_bytes(path.read_bytes().replace(said, few_bits))
+    with pytest.raises(DataError, match="no whole Parquet file") as refusal:
+        checked(path.parent)
+    assert refusal.value.file == path.name
 
 
 def test_a_file_that_arrow_opens_and_the_engine_cannot_is_named(tmp_path):

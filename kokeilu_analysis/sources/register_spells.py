@@ -163,11 +163,13 @@ def _check_files(files):
     for file in files:
         try:
             schema = pq.read_schema(file)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # Arrow has many classes of errors
             said = f"no whole Parquet file ({type(error).__name__})"
             raise DataError(file.name, said, "a Parquet file", advice=AGAIN) from None
         _check_names(schema.names, file.name)
-        _check_columns(ibis.Schema.from_pyarrow(schema), file.name)
+        with said_safely(file.name):  # Ibis does not know all types
+            kinds = ibis.Schema.from_pyarrow(schema)
+        _check_columns(kinds, file.name)
 
 
 def _spells(engine, files):
