@@ -166,7 +166,7 @@ def feed(reader, numbers, seed, progress, folder, keep=None):
 
 def _work(make, numbers, seed, folder, shared, keep, patience):
     """Feed a reader in a process of its own, with limited work and memory; count in `shared`."""
-    reader = prepared(make, folder)
+    parent, reader = os.getppid(), prepared(make, folder)
     tempfile.tempdir = str(folder / "scratch")
     os.chdir(folder)
     (folder / "target").write_text(str(reader.target), encoding="utf-8")
@@ -185,6 +185,8 @@ def _work(make, numbers, seed, folder, shared, keep, patience):
             file.write(json.dumps([kind, at, said]) + "\n")
 
     def progress(at, outcome, said):
+        if os.getppid() != parent:  # a campaign that was killed cannot tell its worker
+            os._exit(1)
         if outcome == "started":
             shared["at"].value, shared["began"].value = at, time.monotonic()
             signal.setitimer(signal.ITIMER_PROF, patience)  # ends the process if it is reached
