@@ -53,9 +53,9 @@ GROUPS = {
 }
 TESTS = (
     "adjusted areas backlog backlog_exact bootstrap cell_bounds clearing compare crowded defaults"
-    " disclosure disclosure_parts docstrings estimates exposure formulas inference intervals"
-    " known_answers lag lag_routes lag_solver line_search measurement multiple program replies"
-    " restrictions sensitivity synthetic variants"
+    " disclosure disclosure_parts docstrings estimates exposure formulas hiding inference"
+    " intervals known_answers lag lag_routes lag_solver line_search measurement multiple program"
+    " replies restrictions sensitivity synthetic variants"
 )
 PRELOADED = (  # what the package and its tests import inside functions and pay for every time
     "scipy.optimize scipy.stats scipy.linalg scipy.sparse statsmodels.api pyfixest diff_diff"
