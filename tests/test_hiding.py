@@ -60,32 +60,29 @@ def test_a_cell_costs_one_and_its_digits_and_what_may_not_be_hidden_is_out_of_pr
 
 
 def test_what_is_known_of_shown_hidden_and_rounded_cells_and_of_differences():
-    values = dict(flow=0, one=1, part=0.5, twelve=12, nine=9, seven=7, whole=10)
-    hidden = ["flow", "one", "part", "twelve"]
-    made = {
-        rounding: searching(
+    values = dict(flow=0, small=2, one=1, part=0.5, twelve=12, nine=9, seven=7, whole=10)
+    secret = [0, 0, 1, 0, 10], [10, 10, 10, 10, 20]
+    for rounding, shown in {0: [9, 7, 10], 1: [9, 7, 10], 2: [8, 8, 10], 3: [9, 6, 9]}.items():
+        state = searching(
             within=[("nine", "whole")],
-            hidden=hidden,
+            hidden=["flow", "small", "one", "part", "twelve"],
             rounding=rounding,
-            marks={"zeros": ["flow"]},
+            marks={"zeros": ["flow", "small"]},
             **values,
         )
-        for rounding in (0, 1, 2, 3)
-    }
-    secret = [0, 1, 0, 10], [10, 10, 10, 20]
-    for rounding, shown in {0: [9, 7, 10], 1: [9, 7, 10], 2: [8, 8, 10], 3: [9, 6, 9]}.items():
-        low, high = made[rounding].printed(slice(7))
+        low, high = state.printed(slice(8))
         assert low.tolist() == secret[0] + shown and high.tolist() == secret[1] + shown
         half = rounding / 2 if rounding > 1 else 0
-        low, high = made[rounding].known()
+        low, high = state.known()
         assert low.tolist() == [*secret[0], *(s - half for s in shown), 0]
         assert high[:-1].tolist() == [*secret[1], *(s + half for s in shown)]
-        some = np.array([7, 2, 5])
-        assert lists(*made[rounding].known(some)) == lists(low[some], high[some])
+        some = np.array([8, 2, 5])
+        assert lists(*state.known(some)) == lists(low[some], high[some])
 
 
-def test_a_difference_may_be_as_large_as_anything_that_a_reader_could_take_a_cell_for():
-    state = searching(within=[("b", "c")], hidden="a", need=[90.0, 5, 5], a=100, b=40, c=41)
+@pytest.mark.parametrize("need", [5.0, 90.0])
+def test_a_difference_may_be_as_large_as_anything_that_a_reader_could_take_a_cell_for(need):
+    state = searching(within=[("b", "c")], hidden="a", need=[need, 5, 5], a=100, b=40, c=41)
     assert state.known()[1][-1] == state.everything
     assert (state.everything >= state._would(slice(None))[1]).all()
 
@@ -187,9 +184,10 @@ def test_a_way_that_leads_nowhere_is_left_for_the_other_one():
 
 def test_what_is_hidden_near_a_cell_is_seen_to_move_and_where_nothing_helps_nothing_is_hidden():
     state = searching(SUM, hidden="a", a=3, b=8, T=11)
+    state.seen = np.array([2.0, 7, 11]), np.array([3.0, 8, 12])  # then a at 8 beside b at 3
     assert state._hidden_near(0, state.costs[-1], complementary.DEPTHS) is True
     assert state.hidden.tolist() == [True, True, False]
-    assert lists(*state.seen) == [[3, 3, 11], [8, 8, 11]] and state.value.tolist() == [3, 8, 11]
+    assert lists(*state.seen) == [[2, 3, 11], [8, 8, 12]] and state.value.tolist() == [3, 8, 11]
     state = searching(SUM, hidden="a", marks={"fixed": "bT"}, a=3, b=8, T=11)
     assert state._hidden_near(0, state.costs[-1], complementary.DEPTHS) is False
     assert state.hidden.tolist() == [True, False, False]
@@ -230,6 +228,89 @@ def test_where_nothing_may_be_hidden_intervals_within_three_links_grow():
     grown = np.isin(cells, ["a0", "a1", "a2", "a3", "T0", "T1", "T2"])
     assert state.step.tolist() == np.where(grown, 20, 10).tolist()
     assert state.hidden.sum() == 1
+
+
+def test_with_coarser_intervals_around_it_a_cell_spares_what_is_kept():
+    state = searching(SUM, hidden="a", marks={"kept": "T"}, a=4, b=20, T=24)
+    sparing, _ = state.costs
+    assert state._hidden_with_coarser(0, sparing) is True
+    assert state.hidden.tolist() == [True, True, False] and state.step.tolist() == [40, 40, 40]
+
+
+# Rounds.
+
+
+class Scripted:
+    """A search whose ranges are given round by round; what is asked in it is kept."""
+
+    def __init__(self, monkeypatch, state, *rounds, hides=lambda state: None):
+        self.state, self.rounds, self.enough, self.seen, self.asked = state, [*rounds], [], [], []
+
+        def ranges(links, low, high, enough, seen):
+            assert lists(low, high) == lists(*state.known())
+            self.enough.append(enough.tolist())
+            self.seen.append(lists(*seen))
+            return np.array(self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]).T
+
+        def around(state, cell):
+            self.asked.append(int(cell))
+            hides(state)
+
+        monkeypatch.setattr(linked_cells, "ranges", ranges)
+        monkeypatch.setattr(Hiding, "_hide_around", around)
+        monkeypatch.setattr(crowded, "hide", lambda *of: self.asked.append(of[1:]))
+
+
+@pytest.mark.parametrize("rounding", [0, 1, 2, 3])
+def test_who_has_passed_is_asked_again_only_where_rounding_may_have_reached_further(
+    monkeypatch, rounding
+):
+    def hides(state):
+        state.hidden[1] = True
+        state.seen[0][0] -= 2
+
+    state = searching(within=[("c", "d")], hidden="ac", rounding=rounding, a=3, b=6, c=3, d=6)
+    narrow, wide, shown = (3, 3), (1, 6), (6, 6)
+    first = [narrow, shown, wide, shown, (1, 9)]
+    told = Scripted(monkeypatch, state, first, [wide, wide, wide, shown, (1, 9)], hides=hides)
+    state.close()
+    assert told.asked == [(complementary.COARSE,), 0]
+    everyone = [5, 5, 5, -INF, 5]
+    later = [[5, 5, -INF, -INF, -INF]] + ([everyone] if rounding > 1 else [])
+    assert told.enough == [[5, -INF, 5, -INF, 5], *later]
+    value = [3, 6, 3, 6, 3]
+    moved = value if rounding > 1 else [1, 6, 3, 6, 3]
+    assert told.seen == [[value, value]] + [[moved, value]] * len(later)
+
+
+@pytest.mark.parametrize("rounding", [0, 3])
+def test_where_everyone_passes_at_once_nobody_is_asked_again(monkeypatch, rounding):
+    state = searching(SUM, hidden="a", rounding=rounding, a=3, b=9, T=12)
+    told = Scripted(monkeypatch, state, [(0.6, 6.3), (9, 9), (12, 12)])  # 1 to 6 is just enough
+    state.close()
+    assert told.asked == [(8,)] and told.enough == [[5, -INF, -INF]]
+
+
+def test_the_smallest_cell_is_helped_first_and_who_is_seen_to_be_safe_by_then_not_at_all(
+    monkeypatch,
+):
+    def hides(state):
+        state.seen[0][:] = [7.5, 4, 2, 2]
+        state.seen[1][:] = [12.9, 9, 2, 2]  # that is, a of 8 to 12 and b of 4 to 9
+
+    state = searching(hidden="abcd", a=8, b=4, c=2, d=2)
+    told = Scripted(monkeypatch, state, [(9, 9)] * 4, [(1, 9)] * 4, hides=hides)
+    state.close()
+    assert told.asked == [(8,), 2, 3, 0]
+    assert told.enough == [[5] * 4] * 2, "who was short is looked at again"
+
+
+def test_what_is_never_safe_is_not_published(monkeypatch):
+    state = searching(SUM, hidden="a", a=3, b=9, T=12)
+    told = Scripted(monkeypatch, state, [(3, 3), (9, 9), (12, 12)])
+    with pytest.raises(KokeiluError, match="publish fewer totals"):
+        state.close()
+    assert len(told.enough) == complementary.ROUNDS
 
 
 # Who tells what of whom.
