@@ -157,6 +157,8 @@ def test_a_cell_gets_its_room_on_one_side_or_else_on_both():
     assert hide == [1] and points.tolist() == [[3, 8, 11], [8, 3, 11]]
     hide, points = moved(state, 0, -1)  # two down, where the interval ends, and three up
     assert hide == [1] and points.tolist() == [[3, 8, 11], [1, 10, 11], [6, 5, 11]]
+    high = searching(SUM, hidden="a", a=9, b=5, T=14)
+    assert moved(high, 0, 1)[1].tolist() == [[9, 5, 14], [10, 4, 14], [5, 9, 14]]
     half = searching(SUM, hidden="a", a=2.5, b=8, T=10.5)
     assert moved(half, 0, -1)[1][:, 0].tolist() == [2.5, 1.5, 6.5], "counts move by whole numbers"
     assert moved(searching(SUM, hidden="a", marks={"fixed": "bT"}, a=3, b=8, T=11), 0, 1) is None
@@ -171,6 +173,17 @@ def test_hidden_cells_that_may_move_too_do_as_far_as_they_can():
     for size, point in ((3, [8, 10, 1, 1, 20]), (-3, [2, 1, 10, 7, 20])):
         hide, found = state._path(0, size, np.array([0]), every, state.costs[-1], [])
         assert hide == [] and found.tolist() == pytest.approx(point)
+
+
+def test_a_link_with_room_on_both_sides_draws_a_cell_along_only_at_its_ends():
+    none = np.zeros(2, dtype=bool)
+    links, value = links_of([[1, -1]], [2], [7]), np.array([10.0, 6])
+    marked = complementary.Marks(none, none, none)
+    state = Hiding(links, value, np.full(2, 5.0), ~none, marked, 0)
+    state.along = np.array([0.0, -complementary.ALONG])  # as little as it may
+    for size, point in ((5, [15, 15 - 7]), (-5, [5, 5 - 2])):
+        _, found = state._path(0, size, np.array([0]), np.arange(2), state.costs[-1], [])
+        assert found.tolist() == pytest.approx(point)
 
 
 def test_a_way_that_leads_nowhere_is_left_for_the_other_one():
