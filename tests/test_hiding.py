@@ -60,9 +60,9 @@ def test_a_cell_costs_one_and_its_digits_and_what_may_not_be_hidden_is_out_of_pr
 
 
 def test_what_is_known_of_shown_hidden_and_rounded_cells_and_of_differences():
-    values = dict(flow=0, small=2, one=1, part=0.5, twelve=12, nine=9, seven=7, whole=10)
+    values = dict(flow=0, small=2, one=1, part=0.5, twelve=12, nine=9, seven=7, whole=10.5)
     secret = [0, 0, 1, 0, 10], [10, 10, 10, 10, 20]
-    for rounding, shown in {0: [9, 7, 10], 1: [9, 7, 10], 2: [8, 8, 10], 3: [9, 6, 9]}.items():
+    for rounding, shown in {0: [9, 7, 10.5], 1: [9, 7, 10.5], 2: [8, 8, 10], 3: [9, 6, 12]}.items():
         state = searching(
             within=[("nine", "whole")],
             hidden=["flow", "small", "one", "part", "twelve"],

@@ -254,8 +254,8 @@ def _entries(matrix, lines):
     """Return where the entries of these lines of a compressed matrix stand in its arrays."""
     first = matrix.indptr[lines]
     lengths = matrix.indptr[lines + 1] - first
-    ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + lengths, lengths)
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(first - before, lengths)
 
 
 def _rounded(value, rounding):
