@@ -363,10 +363,43 @@ def test_ends_travel_one_link_in_each_sweep_and_stop_where_they_cross():
     assert lists(*linked_cells.tightened(none, np.zeros(2), np.ones(2))) == [[0, 0], [1, 1]]
 
 
-def test_a_link_is_broken_only_by_more_than_rounding():
-    links = links_of([[1, -1]] * 4, [0, 4, -9, 3], [3, 9, -2, 3])
-    low, high = np.array([1.0, 1]), np.array([4.0, 2])  # a - b lies between -1 and 3
-    assert linked_cells.broken(links, low, high).tolist() == [False, True, True, False]
+@pytest.mark.parametrize(
+    ("low", "high", "broken"),
+    [
+        (0, 9, False),
+        (-9, 0, False),
+        (3, 9, False),
+        (-9, -1, False),
+        (4, 9, True),
+        (-9, -2, True),
+        (3 + 5e-8, 9, False),
+        (-9, -1 - 5e-8, False),
+        (3 + 2e-7, 9, True),
+        (-9, -1 - 2e-7, True),
+    ],
+)
+def test_a_link_is_broken_only_by_more_than_rounding(low, high, broken):
+    links = links_of([[1, -1]], [low], [high])
+    found = linked_cells.broken(links, np.array([1.0, 1]), np.array([4.0, 2]))  # from -1 to 3
+    assert found.tolist() == [broken]
+
+
+def test_an_end_within_a_millionth_of_a_whole_number_is_that_number():
+    low, high = np.array([1, 1 + 0.95e-6, 1 + 1.05e-6]), np.array([9, 9 - 0.95e-6, 9 - 1.05e-6])
+    assert lists(*linked_cells.inwards(low, high)) == [[1, 1, 2], [9, 9, 8]]
+
+
+@pytest.mark.parametrize("index", [range(6), range(6, 0, -1), list("cbazyx")])
+def test_links_know_cells_by_their_place_in_the_table_whatever_its_index(index):
+    rows = [(k, m) for m in (1, 2) for k in ("stock", "in", "out")]
+    cells = pd.DataFrame(rows, columns=["measure", "month"], index=index)
+    sums = {"measure": [("stock", ["in", "out"])]}
+    links = linked_cells.build(cells, sums, {}, [("stock", "in", "out")])
+    assert links.matrix.toarray().tolist() == [
+        [1, -1, -1, 0, 0, 0],
+        [0, 0, 0, 1, -1, -1],
+        [-1, 0, 0, 1, -1, 1],
+    ]
 
 
 CIRCLE = [[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1]]  # two rows and two columns
@@ -555,6 +588,13 @@ def test_ranges_leave_what_they_were_given_and_add_what_they_saw():
     found = linked_cells.ranges(links, low, high, seen=seen)
     assert lists(*found) == lists(*seen) == [[1, 0, 1, 0], [5, 4, 5, 4]]
     assert low.tolist() == [0] * 4 and high.tolist() == [9] * 4
+
+
+def test_ranges_that_are_seen_to_be_wide_enough_are_left_as_they_are_seen():
+    links = links_of(CIRCLE, [5, 5, 6, 4], [5, 5, 6, 4])
+    seen = np.array([2.0, 2, 3, 1]), np.array([3.0, 3, 4, 2])
+    found = linked_cells.ranges(links, np.zeros(4), np.full(4, 9.0), np.ones(4), seen)
+    assert lists(*found) == lists(*seen) == [[2, 2, 3, 1], [3, 3, 4, 2]]
 
 
 # Many at once.
