@@ -356,11 +356,26 @@ def test_ends_travel_one_link_in_each_sweep_and_stop_where_they_cross():
     assert lists(*linked_cells.tightened(steps, low, high, 1)) == [[0, 0, 0], [1, 1, 9]]
     assert lists(*linked_cells.tightened(steps, low, high, 2)) == [[0, 0, 0], [1, 1, 1]]
     # a is b and one more than b: both ends move on until they meet, and no further
-    torn = links_of([[1, -1], [1, -1]], [0, 1], [0, 1])
-    crossed = linked_cells.tightened(torn, np.zeros(2), np.full(2, 3.0))
-    assert lists(*crossed) == [[2, 2], [1, 1]]
+    torn = links_of([[1, -1, 0], [1, -1, 0]], [0, 1], [0, 1])
+    crossed = linked_cells.tightened(torn, np.zeros(3), np.full(3, 3.0))
+    assert lists(*crossed) == [[2, 2, 0], [1, 1, 3]]
     none = links_of(np.zeros((0, 2)), [], [])
     assert lists(*linked_cells.tightened(none, np.zeros(2), np.ones(2))) == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sweeps"),
+    [([0, 0, 0], [1, 9, 9], 3), ([7, 0, 0], [9, 9, 9], 3), ([1, 1, 1], [4, 4, 4], 1)],
+)
+def test_ends_stop_travelling_when_nothing_moves_and_leave_what_was_given(
+    monkeypatch, low, high, sweeps
+):
+    sent, ends = [], linked_cells.Sent.ends
+    monkeypatch.setattr(linked_cells.Sent, "ends", lambda *of: sent.append(1) or ends(*of))
+    given = np.array(low, dtype=float), np.array(high, dtype=float)
+    equal = links_of([[1, -1, 0], [0, 1, -1]], [0, 0], [0, 0])
+    assert lists(*linked_cells.tightened(equal, *given)) == [[max(low)] * 3, [min(high)] * 3]
+    assert lists(*given) == [low, high] and len(sent) == sweeps
 
 
 @pytest.mark.parametrize(
