@@ -426,22 +426,23 @@ def test_only_links_in_a_circle_are_solved_and_each_circle_by_itself():
     rows[4, [4, 5]] = 1  # a tree
     rows[5:9, 6:10] = CIRCLE
     rows[9, 0] = 1  # one open cell alone
-    rows[10, [1, 2]] = 1  # holds whatever its cells are
+    rows[10, [1, 2]] = 1  # holds whatever its cells are, if only just
     rows[11, [3, 10]] = 1  # beside a cell that is fixed
-    high = np.full(12, 6.0)
-    high[10] = 99
     low, upper = np.zeros(12), np.full(12, 5.0)
-    upper[10] = 0
+    low[10] = upper[10] = 1
     upper[0] = 8
-    parts = list(linked_cells._cycles(links_of(rows, np.full(12, -INF), high), low, upper))
-    found = sorted(lists(*part) for part in parts)
-    assert found == [[[0, 1, 2, 3], [0, 1, 2, 3]], [[5, 6, 7, 8], [6, 7, 8, 9]]]
-    assert (
-        list(linked_cells._cycles(links_of(rows, np.full(12, -INF), high + 99), low, upper)) == []
-    )
-    from_below = links_of(rows, np.full(12, 2.0), np.full(12, INF))
-    (_, _), (second, _) = linked_cells._cycles(from_below, low, upper)
-    assert second.tolist() == [5, 6, 7, 8]
+    most, least = np.full(12, 6.0), np.full(12, 2.0)
+    most[[10, 11]], least[10] = 10, 0
+    none = np.full(12, INF)
+    circles = [[[0, 1, 2, 3], [0, 1, 2, 3]], [[5, 6, 7, 8], [6, 7, 8, 9]]]
+    for ends, expected in (
+        ((-none, most), circles),
+        ((least, none), circles),
+        ((-none, np.where(most == 10, 5, most)), [[[0, 1, 2, 3, 10], [0, 1, 2, 3]], circles[1]]),
+        ((-none, most + 99), []),
+    ):
+        parts = linked_cells._cycles(links_of(rows, *ends), low, upper)
+        assert sorted(lists(*part) for part in parts) == expected
 
 
 def test_parts_are_solved_together_until_they_have_enough_cells():
