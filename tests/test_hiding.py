@@ -618,10 +618,21 @@ def test_ranges_that_are_seen_to_be_wide_enough_are_left_as_they_are_seen():
 
 
 def test_links_give_away_what_they_leave_too_little_of():
-    state = searching([*SUM, ("U", ["c", "d"])], hidden="acd", a=3, b=8, T=11, c=5, d=6, U=11)
-    short, row, cell, taken = crowded._given_away(state)
-    assert short.tolist() == [True, False, False]  # of a, c and d; c and d are 1 to 10
-    assert lists(row, cell, taken) == [[0], [0], [2 + 7]]
+    sums = [*SUM, ("U", ["c", "d"]), ("V", ["e", "f"])]
+    counts = dict(a=3, b=8, T=11, c=3, d=4, U=7, e=1, f=3, V=4)
+    short, row, cell, taken = crowded._given_away(searching(sums, hidden="acdef", **counts))
+    # of the hidden ones: c and d are 1 to 6, which is just enough; e and f are 1 to 3
+    assert short.tolist() == [True, False, False, True, True]
+    assert lists(row, cell, taken) == [[0, 2, 2], [0, 6, 7], [2 + 7, 7, 7]]
+
+
+def test_a_link_tells_as_much_as_it_takes_off_an_interval_at_either_end():
+    counts = dict(a=18, b=8, T=26, least=12, most=23, c=12, d=8, U=20, top=18)
+    within = [("least", "a"), ("a", "most"), ("c", "top")]
+    state = searching([*SUM, ("U", ["c", "d"])], within, hidden="ac", **counts)  # both 10 to 20
+    _, _, cell, taken = crowded._given_away(state)
+    told = sorted(zip(cell.tolist(), taken.tolist(), strict=True))
+    assert told == [(0, 2), (0, 10), (5, 2), (5, 10)], "at most 23 is nothing new"
 
 
 TWO = [*SUM, ("U", ["a", "c"])]
@@ -655,6 +666,14 @@ def test_intervals_grow_where_nobody_was_helped_and_only_there():
         done = crowded._hide_more(state, *(of[1:] for of in ask), 8)
         assert state.step.tolist() == [10, 10, 10, step, step, 10]
     assert done is False, "eight times the need is enough"
+
+
+def test_no_interval_grows_beside_a_cell_that_is_helped_elsewhere():
+    state = searching(TWO, hidden="ac", marks={"fixed": "U"}, **COUNTS)
+    ask = np.array([0, 1, 1]), np.array([0, 0, 2]), np.array([5.0, 5, 5])
+    assert crowded._hide_more(state, *ask, 8) is True
+    assert state.hidden.tolist() == [True, True, True, False, False]
+    assert state.step.tolist() == [10] * 5
 
 
 def test_what_is_kept_is_hidden_at_once_when_no_interval_may_grow():
