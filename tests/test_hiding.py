@@ -683,6 +683,10 @@ def test_what_is_kept_is_hidden_at_once_when_no_interval_may_grow():
     state.step[0] = 40
     assert crowded._hide_more(state, *ask, 8) is True
     assert state.hidden.tolist() == [True, True, False]
+    counts = dict(a=3, b=9, T=12, elsewhere=50)
+    stuck = searching(SUM, hidden="a", marks={"fixed": "bT", "kept": ["elsewhere"]}, **counts)
+    stuck.step[0] = 40
+    assert crowded._hide_more(stuck, *ask, 8) is False
 
 
 @pytest.mark.parametrize(
