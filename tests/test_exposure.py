@@ -198,6 +198,7 @@ PATH = pd.DataFrame(
 )
 CLOCK = PATH.drop(columns="estimate").assign(exposure=[0.5, 1.0, 2.0, 0.4, 1.2, 1.9, 0.0, 1.0, 2.5])
 SIZE = pd.Series({"C": 1.0, "A": 3.0, "B": 2.0})
+BACKLOG = pd.DataFrame({"area_id": ["A", "B"], "bound_low": [0.5, 0.2], "bound_high": [0.8, 0.4]})
 
 
 def test_a_class_of_exposure_holds_its_right_end_and_not_its_left():
@@ -230,6 +231,12 @@ def test_weights_of_areas_and_the_shared_error_enter_the_interval_of_a_class():
 def test_one_unusable_weight_among_good_ones_is_named(found):
     with pytest.raises(KokeiluError, match="Weight of area B is missing or negative"):
         exposure.per_exposure(PATH, CLOCK, [0, 1, 3], {"A": 1.0, "B": found, "C": 1.0})
+
+
+def test_the_first_of_several_unusable_weights_is_named_and_zero_is_none_of_them():
+    cleared = months_of({"A": 0, "B": 0, "C": 0})
+    with pytest.raises(KokeiluError, match="Weight of area B"):
+        exposure.restart_clock(PATH, cleared, {"A": 0.0, "B": -1.0, "C": np.nan})
 
 
 def test_one_area_alone_has_no_interval_and_an_empty_class_no_mean():
@@ -271,6 +278,68 @@ def test_a_month_that_is_not_there_takes_its_area_out_of_that_month_only():
 def test_a_rate_of_zero_clears_nothing_and_one_month_is_the_start(model):
     assert exposure.backlog_path(0.6, 0.0, model, 3).tolist() == [0.6, 0.6, 0.6]
     assert exposure.backlog_path(1.0, 0.2, model, 1).tolist() == [1.0]
+
+
+def test_exposure_of_ranges_by_hand():
+    """A starts at 0.5-0.8, B at 0.2-0.4; 0.1-0.3 are cleared a month, 0.5-1 of it are lost."""
+    table = exposure.effective_exposure(BACKLOG, (0.1, 0.3), "constant_plans", (0.5, 1.0), 3)
+    assert table.columns.tolist() == ["area_id", "event_month", "exposure_low", "exposure_high"]
+    assert table.index.tolist() == list(range(6))
+    assert table["area_id"].tolist() == list("AAABBB")
+    assert table["event_month"].tolist() == [0, 1, 2] * 2
+    low = np.cumsum([0.2, 0.3, 0.4]), np.cumsum([0.6, 0.7, 0.8])  # 0.8, 0.7, 0.6; 0.4, 0.3, 0.2
+    high = np.cumsum([0.75, 0.9, 1.0]), np.cumsum([0.9, 1.0, 1.0])  # 0.5, 0.2, 0; 0.2, 0, 0
+    assert table["exposure_low"].tolist() == pytest.approx(np.concatenate(low).tolist())
+    assert table["exposure_high"].tolist() == pytest.approx(np.concatenate(high).tolist())
+
+
+def test_without_exposure_there_is_no_effect_per_unit_of_it():
+    row = exposure.per_exposure(PATH, CLOCK, [-1, 0, 3]).iloc[0]
+    assert (row["exposure"], row["estimate"], row["n_cells"]) == (0.0, -0.5, 1)
+    assert np.isnan(row["per_unit"])
+
+
+def test_small_weights_and_weights_of_zero_are_weights():
+    half = exposure.capacity_by_area(0.4, 0.5, [2, 6], 10, [0.25, 0.25])
+    assert half == pytest.approx((0.5, 0.5))  # a fifth of all capacity was lost
+    one = exposure.capacity_by_area(0.4, 0.5, [2, 6], 10, [0, 0.5])
+    assert one == pytest.approx((0.4 / 0.7, 0.4 / 0.7))
+
+
+def test_an_area_cleared_in_the_last_month_counts_for_that_month():
+    table = exposure.restart_clock(PATH, months_of({"A": 2, "B": 3, "C": 3}))
+    assert table[["months_cleared", "estimate", "n_areas"]].to_numpy().tolist() == [[0, -0.2, 1]]
+    assert table["n_left_out"].tolist() == [2]
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+def test_bounds_that_differ_by_rounding_are_one_estimate_in_any_unit(unit):
+    sum_of_two = (0.1 + 0.2) * unit  # not 0.3 to the last digit
+    path = pd.DataFrame(
+        {
+            "area_id": list("AABB"),
+            "event_month": [0, 1] * 2,
+            "estimate": [0.3 * unit, sum_of_two, 0.0, 0.0],
+        }
+    )
+    table = exposure.restart_clock(path, months_of({"A": 0, "B": 0}, {"A": 1, "B": 1}))
+    assert (table["bound_low"] < table["bound_high"]).all()
+    assert table["estimate"].equals(table["bound_low"])
+    path.loc[1, "estimate"] = 0.3000001 * unit
+    table = exposure.restart_clock(path, months_of({"A": 0, "B": 0}, {"A": 1, "B": 1}))
+    assert table["estimate"].isna().all()
+
+
+def test_what_is_zero_up_to_rounding_is_one_estimate_too():
+    path = PATH[PATH["event_month"] < 2].assign(estimate=[0.0, 0.1 + 0.2 - 0.3] * 3)
+    cleared = months_of(dict.fromkeys("ABC", 0), dict.fromkeys("ABC", 1))
+    assert exposure.restart_clock(path, cleared)["estimate"].tolist() == [0.0]
+
+
+def test_a_weak_path_has_the_power_of_its_distance():
+    found = exposure.detectable(np.eye(2), [0.0, 0.5])
+    assert found["power"] == pytest.approx(0.126, abs=5e-4)  # Phi(0.5 - 1.644854)
+    assert found["size_for_80"] == pytest.approx((1.644854 + 0.841621) / 0.5, abs=1e-5)
 
 
 def test_a_higher_level_has_less_power():
@@ -327,6 +396,23 @@ def test_capacity_takes_months_up_to_the_whole_trial():
             "Backlog of area A: found 0.7 to 0.6",
         ),
         (lambda: exposure.detectable(np.full((1, 1), np.nan), [1.0]), "shape"),
+        (lambda: exposure.detectable([[1, np.nan], [np.nan, 1]], [1.0, 2.0]), "shape"),
+        (lambda: exposure.capacity(0.7, 0.6, (-0.5, 9), 45), "0 <= months"),
+        (lambda: exposure.capacity(0.7, 0.6, 0, (0, 45)), "total above 0"),
+        (lambda: exposure.capacity(0.7, 0.6, (9, 46), 45), "months <= total"),
+        (lambda: exposure.capacity(0.7, (0.5, 1), (3, 45), (45, 60)), "all capacity"),
+        (lambda: exposure.capacity_by_area(0.7, 0.6, [[2, 1], [0, 5]], 45), "least and a greatest"),
+        (lambda: exposure.per_exposure(PATH, CLOCK, [0, 2, 1]), "two increasing"),
+        (
+            lambda: exposure.per_exposure(
+                PATH.replace([-0.3, -0.5], np.nan), CLOCK, [0, 1]
+            ),
+            "Area A, month 1: no estimate",  # the first of several
+        ),
+        (
+            lambda: exposure.effective_exposure(BACKLOG, 0.1, "constant_plans", 1.5, 3),
+            "`omega` holds 1.5",
+        ),
     ],
 )  # fmt: skip
 def test_the_edges_of_what_is_accepted(call, message):

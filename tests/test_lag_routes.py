@@ -334,6 +334,17 @@ def test_shares_lie_between_zero_and_one_and_percentages_are_suspected():
         assert ("per cent" in str(caught.value)) == hinted
     with pytest.raises(KokeiluError, match="expected a share"):
         shares(np.nan, "x")
+    with pytest.raises(KokeiluError, match="`x` holds 80; .* per cent"):  # the first of two
+        shares([0.5, 80, -1], "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "hinted"), [(-0.01, False), (1.01, False), (1.5, False), (1.51, True)]
+)
+def test_a_backlog_that_may_be_in_per_cent_is_suspected_with_its_area(value, hinted):
+    with pytest.raises(KokeiluError, match=f"area B, upper limit: found {value}, ") as caught:
+        lag.intercept_bounds(D, LOW, HIGH.where(HIGH != 0.6, value))
+    assert ("per cent" in str(caught.value)) == hinted
 
 
 @pytest.mark.parametrize(
@@ -353,6 +364,8 @@ def test_shares_lie_between_zero_and_one_and_percentages_are_suspected():
         ({"constraints": (np.eye(7), np.full(7, np.nan))}, "limit that is not a number"),
         ({"constraints": (np.full((1, 7), np.inf), [1.0])}, "finite number for each of 7"),
         ({"constraints": (np.eye(7)[:2], [1.0])}, r"shape \(2, 7\) for 1 limits"),
+        ({"constraints": ([[1, 0, 0, NAN, 0, 0, 0]], [1.0])}, "finite number for each of 7"),
+        ({"constraints": (np.eye(7)[:2], [1.0, NAN])}, "limit that is not a number"),
         ({"constraints": (None, None, np.eye(7)[:1], [0.9])}, "No backlogs satisfy"),
     ],
 )
@@ -382,6 +395,7 @@ def test_a_whole_number_that_is_no_choice_is_refused(limits):
         def matrices(self):
             p = Program()
             p.columns(LOW, HIGH)
+            p.columns([0.0], [1.0], whole=True)  # a choice; it does not excuse the other
             p.columns([limits[0]], [limits[1]], whole=True)
             return p.matrices()
 

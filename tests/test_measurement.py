@@ -140,6 +140,21 @@ def test_undoing_the_tilt_of_the_reports_restores_the_line():
         (lambda: measurement.extrapolate(ZETA, 1 / (ZETA + 0.5)), "pole"),
         (lambda: measurement.heaped([0.4], step=10), "step"),
         (lambda: measurement.tilted_line([1, 2], [0.1, 0.2], np.inf), "finite"),
+        (lambda: measurement.tilted_line([1, 2], [0.1, 0.2], [0.0, np.inf]), "finite"),
+        (lambda: measurement.tilted_line([1], [0.1], 0.0), "at least 2"),
+        (lambda: measurement.reliability([0.4, 0.5, 0.6], [0.01, 0.3]), "as large as the spread"),
+        (lambda: measurement.reliability([0.25, 0.75], 0.25), "as large as the spread"),
+        (lambda: measurement.corrected_line([1, 2], [0.1, 0.2], [0.8, 0.0]), "Reliability 0"),
+        (lambda: measurement.corrected_line([1, 2], [0.1, 0.2], 0.8, at=1.5), "`at` holds 1.5"),
+        (lambda: measurement.extrapolate([0, 1, 2], [1, 2]), "an estimate for each"),
+        (lambda: measurement.extrapolate([-0.5, 0, 1, 2], [4, 3, 2, 1]), "values from 0"),
+        (lambda: measurement.simex_line([1, 2], [0.1, 0.2], 0.01), "at least 3"),
+        (lambda: measurement.simex_line([1, 0.5, 0], [0, 0.5, 1], 0.2, draws=20), "pole"),
+        (lambda: measurement.simex_line([1, 2, 4], [0.1, 0.2, 0.3], 0.2), "as large as the spread"),
+        (lambda: measurement.heaped([60]), "per cent"),
+        (lambda: measurement.heaped([0.4], step=1), "`step` is 1"),
+        (lambda: measurement.heaped([0.4], step=0), "`step` is 0"),
+        (lambda: measurement.heaped([0.4], step=-0.1), "`step` is -0.1"),
     ],
 )
 def test_unusable_input_is_refused_with_the_reason(call, message):
@@ -202,6 +217,11 @@ def test_the_sign_turns_within_what_a_reliability_can_be_or_not_at_all():
     assert near["effect"][0] == pytest.approx(-0.3)
     none = measurement.corrected_line([0.2, -0.2], [0.3, 0.7], 1.0)
     assert np.isnan(none["r_sign_change"][0])
+    # r = 1.5 would be needed; a line through the origin has its zero at r = 1, a flat one nowhere
+    for effects in ([0.08, 0.32], [0.5, 0.5]):
+        assert np.isnan(measurement.corrected_line(effects, [0.3, 0.7], 1.0)["r_sign_change"][0])
+    origin = measurement.corrected_line([0.25, 0.75], [0.25, 0.75], 1.0)
+    assert origin["effect"][0] == 0 and np.isnan(origin["r_sign_change"][0])
 
 
 def test_bounds_under_a_named_reliability_are_the_lines_at_its_ends():
@@ -256,6 +276,17 @@ def test_each_draw_of_added_error_is_used_with_both_signs():
     ]
     for extrapolant, slope in zip(found["extrapolant"], found["slope"], strict=True):
         assert slope == pytest.approx(measurement.extrapolate([0, 1, 2], slopes, extrapolant))
+
+
+def test_estimates_that_error_does_not_move_are_carried_back_to_themselves():
+    assert measurement.extrapolate(ZETA, np.zeros(5)) == 0
+    rounded = 1e9 * np.array([0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2, 0.3])  # equal but for the last digit
+    assert measurement.extrapolate(ZETA, rounded) == pytest.approx(3e8)
+
+
+def test_a_tilt_that_explains_all_but_a_rounding_leaves_no_slope():
+    row = measurement.tilted_line([0.3, 0.1], [0.1, 0.3], -1.0).iloc[0]  # 0.2 and 0.2 less 3e-17
+    assert np.isnan(row["slope"])
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1e9])

@@ -199,6 +199,18 @@ def test_lipschitz_bounds_hold_every_curve_no_steeper_and_meet_the_formula():
     assert points["bound_high"] == pytest.approx((d + b).min())
 
 
+def test_an_effect_that_cannot_change_is_between_what_the_areas_have():
+    row = restrictions.lipschitz_bounds([5.0, 2.0], [0.2, 0.6], [0.2, 0.8], 0, 0.5).iloc[0]
+    assert row.tolist() == [0, 0.5, 3.5, 3.5, 1.5]
+
+
+def test_a_line_that_rises_is_no_falling_one_however_little_it_rises():
+    b = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    table = restrictions.manski_tamer(1 + 1e-5 * b, b, b, tolerance=0).set_index("slope_sign")
+    assert 1e-12 < table.loc[-1, "least"] < 1e-11 and np.isnan(table.loc[-1, "bound_low"])
+    assert table.loc[1, "slope_low"] == pytest.approx(1e-5, rel=1e-3)
+
+
 def test_a_larger_lipschitz_constant_never_narrows():
     table = restrictions.lipschitz_bounds(D, LOW, HIGH, [1.5, 2, 3, 8], 0.0)
     assert (table["bound_low"].diff().dropna() <= 0).all()
@@ -232,6 +244,47 @@ def test_no_backlogs_with_a_line_flat_enough_leave_the_steepness_bounds(steepest
     assert rng is not None
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sign_of_the_slope_keeps_the_lines_that_have_it(sign):
+    d, low, high = np.array([0.1, 0.4, 0.6, 0.3]), np.array([0.1, 0.5, 0.4, 0.8]), [0.3, 0.9, 0.6]
+    high, w = np.append(high, 0.8), np.array([0.1, 0.5, 0.2, 0.2])
+    grid = np.stack(np.meshgrid(*[np.linspace(*x, 41) for x in zip(low, high, strict=True)][:3]))
+    b = np.column_stack([grid.reshape(3, -1).T, np.full(41**3, 0.8)])
+    x = b - (b @ w)[:, None]
+    slope = (x @ (w * d)) / (x**2 @ w)
+    value = w @ d - slope * (b @ w)
+    kept = value[sign * slope >= 0]
+    table = restrictions.restricted_bounds(d, low, high, w, slope_sign=sign, minimum_areas=4)
+    free, row = table.iloc[0], table.iloc[1]
+    assert (row["bound_low"], row["bound_high"]) == pytest.approx(
+        (kept.min(), kept.max()), abs=0.01
+    )
+    assert (
+        row["bound_low"] > free["bound_low"] + 0.05 or row["bound_high"] < free["bound_high"] - 0.05
+    )
+
+
+def test_a_steepness_bites_just_below_the_one_of_the_widest_line():
+    free = lag.intercept_bounds(D, LOW, HIGH)
+    steepest = -free.slope[0] / 10  # per 10 points; the largest effect at no backlog needs it
+    loose, tight = (
+        restrictions.restricted_bounds(D, LOW, HIGH, steepest=part * steepest).iloc[1]
+        for part in (1.0, 0.95)
+    )
+    assert loose["bound_high"] == pytest.approx(free.intercept[1])
+    assert tight["bound_high"] < free.intercept[1] - 1e-3
+
+
+def test_several_restrictions_are_also_switched_on_together():
+    given_two = dict(slope_sign=-1, effect=(0.5, 0.5))
+    table = restrictions.restricted_bounds(D, LOW, HIGH, **given_two)
+    assert table["restriction"].tolist() == ["none", "slope_sign", "effect", "all"]
+    ends = table[["bound_low", "bound_high"]].to_numpy()
+    assert ends[2:].tolist() == [[0.5, 0.5]] * 2  # one effect is a range too
+    one = restrictions.restricted_bounds(D, LOW, HIGH, slope_sign=-1)
+    assert one["restriction"].tolist() == ["none", "slope_sign"]
+
+
 def test_each_restriction_buys_something_or_nothing_but_never_costs():
     table = restrictions.restricted_bounds(
         D, LOW, HIGH, slope_sign=-1, steepest=0.04, effect=(0.0, 0.6)
@@ -247,7 +300,7 @@ def test_each_restriction_buys_something_or_nothing_but_never_costs():
 def test_a_sign_that_no_backlogs_allow_leaves_nothing():
     b = np.linspace(0.1, 0.9, 9)
     table = restrictions.restricted_bounds(1 - b, b, b, slope_sign=1).set_index("restriction")
-    assert np.isnan(table.loc["slope_sign", "bound_low"])
+    assert np.isnan(table.loc["slope_sign", "bound_low"]) and table.loc["slope_sign", "gap"] == 0
     steep = restrictions.restricted_bounds(1 - b, b, b, steepest=0.05).set_index("restriction")
     assert np.isnan(steep.loc["steepest", "bound_low"])
 
@@ -264,6 +317,9 @@ def test_a_sign_that_no_backlogs_allow_leaves_nothing():
         (lambda: restrictions.restricted_bounds(D, LOW, HIGH, steepest=0), "steepest"),
         (lambda: restrictions.restricted_bounds(D, LOW, HIGH, slope_sign=0), "slope_sign"),
         (lambda: restrictions.restricted_bounds(D, LOW, HIGH, effect=(1, 0)), "effect"),
+        (lambda: restrictions.restricted_bounds(D, LOW, HIGH, at=12.5), "per cent"),
+        (lambda: restrictions.manski_tamer(D, LOW, HIGH, tolerance=0, at=12.5), "per cent"),
+        (lambda: restrictions.lipschitz_bounds(D, LOW, HIGH, [1, -1], 0), "0 or more"),
     ],
 )
 def test_unusable_input_is_refused_with_the_reason(call, message):

@@ -307,11 +307,10 @@ def restart_clock(path, months, weights=None):
     if not ((limits >= 0).all(axis=None) and (limits.iloc[:, 0] <= limits.iloc[:, 1]).all()):
         raise KokeiluError("`months` needs 0 <= months_low <= months_high in every row.")
     wide = path.pivot(index="area_id", columns="event_month", values="estimate").loc[areas]
-    wide = wide[[k for k in wide.columns if k >= 0]]
     last = int(max(wide.columns))
     wide = wide.reindex(columns=range(last + 1)).to_numpy(float)
     w = _area_weights(pd.Series(areas), weights)
-    low, high = (np.full((len(areas), last + 1), np.nan) for _ in range(2))
+    low, high = (np.full(wide.shape, np.nan) for _ in range(2))
     out = 0
     for i, (first, final) in enumerate(np.ceil(limits.to_numpy() - 1e-9)):
         if final > last:

@@ -88,7 +88,7 @@ def frontier(effects, backlog, rho, control_backlog, weights=None):
     rho, control = shares(rho, "rho"), shares(control_backlog, "control_backlog")
     theta0, theta1 = line(effects, backlog, weights)
     d = checked_effects(effects, 2)
-    w, b = checked_weights(weights, d), box(d, backlog, backlog)[0]
+    w, (b, _) = checked_weights(weights, d), box(d, backlog, backlog)
     rho, control = (part.ravel() for part in np.meshgrid(rho, control, indexing="ij"))
     scale = np.abs(d).max()
     return pd.DataFrame(

@@ -136,8 +136,8 @@ def _stated(constraints, size):
     if constraints is None:
         return ()
     parts = []
-    given = list(constraints) + [None] * (4 - len(constraints))
-    for rows, limits, name in (given[:2] + ["A_ub"], given[2:4] + ["A_eq"]):
+    given = *constraints, None, None, None, None
+    for rows, limits, name in ((*given[:2], "A_ub"), (*given[2:4], "A_eq")):
         if rows is None or limits is None:
             if rows is not limits:
                 raise KokeiluError(f"Constraint {name} lacks its rows or its limits; give both.")

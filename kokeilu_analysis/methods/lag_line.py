@@ -280,7 +280,7 @@ def line(effects, backlog, weights=None):
     """
     d = checked_effects(effects, 2)
     w = checked_weights(weights, d)
-    b = box(d, backlog, backlog)[0]
+    b, _ = box(d, backlog, backlog)
     deviation = b - w @ b
     variance = w @ deviation**2
     if variance <= 1e-14:

@@ -32,7 +32,7 @@ def reliability(backlog, error_sd, weights=None):
     """
     b = pd.Series(backlog, dtype=float)
     w = checked_weights(weights, b)
-    b = box(b, b, b)[0]
+    b, _ = box(b, b, b)
     variance, error = w @ (b - w @ b) ** 2, np.asarray(error_sd, dtype=float) ** 2
     if not (error < variance).all():
         raise KokeiluError(
@@ -72,7 +72,7 @@ def corrected_line(effects, backlog, r, weights=None, at=0.0):
     [[1.0, 0.65, -0.7, nan], [0.8, 0.7375, -0.875, nan]]
     """
     d = checked_effects(effects, 2)
-    w, b = checked_weights(weights, d), box(d, backlog, backlog)[0]
+    w, (b, _) = checked_weights(weights, d), box(d, backlog, backlog)
     r = shares(r, "r")
     if (r == 0).any():
         raise KokeiluError("Reliability 0: reports that say nothing of the truth have no line.")
@@ -117,7 +117,7 @@ def attenuation_bounds(effects, backlog, weights=None, r=None, at=0.0):
     [[0.65, 0.6571, -0.7143, -0.7, 0.98, 1.0]]
     """
     d = checked_effects(effects, 2)
-    w, b = checked_weights(weights, d), box(d, backlog, backlog)[0]
+    w, (b, _) = checked_weights(weights, d), box(d, backlog, backlog)
     if r is None:
         y, x = d.to_numpy() - w @ d.to_numpy(), b - w @ b
         spread = (w @ x**2) * (w @ y**2)
@@ -225,10 +225,9 @@ def simex_line(
     True
     """
     d = checked_effects(effects, 3)
-    w, b = checked_weights(weights, d), box(d, backlog, backlog)[0]
+    w, (b, _) = checked_weights(weights, d), box(d, backlog, backlog)
     naive = line(d, b, weights)[1]
     reliability(b, error_sd, w)  # refuses an error larger than the spread
-    zeta = np.asarray(zeta, dtype=float)
     y = d.to_numpy() - w @ d.to_numpy()
     noise = np.random.default_rng(seed).normal(0, error_sd, (draws, len(b)))
     noise = np.vstack([noise, -noise])
@@ -299,7 +298,7 @@ def tilted_line(effects, backlog, tilt, weights=None, at=0.0):
     [-0.7, -0.615]
     """
     d = checked_effects(effects, 2)
-    w, b = checked_weights(weights, d), box(d, backlog, backlog)[0]
+    w, (b, _) = checked_weights(weights, d), box(d, backlog, backlog)
     tilts = np.atleast_1d(np.asarray(tilt, dtype=float))
     if not np.isfinite(tilts).all():
         raise KokeiluError("`tilt` must be finite numbers.")
