@@ -236,6 +236,10 @@ def test_bounds_under_a_named_reliability_are_the_lines_at_its_ends():
     assert (free["r_low"], free["r_high"]) == pytest.approx((np.corrcoef(D, B)[0, 1] ** 2, 1))
     flat = measurement.attenuation_bounds([0.3, 0.3, 0.3], [0.1, 0.2, 0.6]).iloc[0]
     assert flat.to_list() == pytest.approx([0.3, 0.3, 0, 0, 1, 1])
+    # effects on one line: the squared correlation is one, and a rounding above it here
+    exact = np.array([0.5, 0.5, 0.7, 0.9, 0.1])
+    whole = measurement.attenuation_bounds(1 - exact, exact).iloc[0]
+    assert whole.to_list() == pytest.approx([1, 1, -1, -1, 1, 1]) and whole["r_low"] <= 1
 
 
 def test_a_line_without_noise_is_carried_back_to_its_own_slope():

@@ -121,7 +121,8 @@ def attenuation_bounds(effects, backlog, weights=None, r=None, at=0.0):
     if r is None:
         y, x = d.to_numpy() - w @ d.to_numpy(), b - w @ b
         spread = (w @ x**2) * (w @ y**2)
-        r = (float((w @ (x * y)) ** 2 / spread) if spread > 0 else 1.0, 1.0)
+        # of effects on one line it would be above 1 by a rounding
+        r = (min(float((w @ (x * y)) ** 2 / spread), 1.0) if spread > 0 else 1.0, 1.0)
         if r[0] < 1e-12:
             raise KokeiluError(
                 "Effects and reports are uncorrelated: without a least reliability any slope of "
