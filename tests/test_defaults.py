@@ -21,6 +21,7 @@ from kokeilu_analysis.methods import (
     inference,
     intervals,
     lag,
+    lag_line,
     measurement,
     multiple,
     permutation,
@@ -29,6 +30,7 @@ from kokeilu_analysis.methods import (
     sensitivity,
     synthetic,
 )
+from kokeilu_analysis.methods.line_region import Region
 
 D = pd.Series([0.30, 0.55, 0.10, 0.42, 0.20, 0.61])
 B = np.array([0.25, 0.5, 0.7, 0.35, 0.9, 0.1])
@@ -107,6 +109,9 @@ ASSUMED = [
     (lag.intercept_bounds, (D,), {"lower": None, "upper": None} | AREAS | {
         "names": ("intercept_low", "intercept_high", "slope_low", "slope_high"),
         "tolerance": 0.0}),
+    (lag.LineBounds, ((0.0, 1.0), (0.0, 1.0), {}, 0.0), {"at": 0.0, "note": ""}),
+    (lag.solved, (D, np.full(6, 1 / 6), Region(*LINE[1:]), 0.0, lag.ENDS), {"tolerance": 0.0}),
+    (lag_line.fitted, (D, B, np.full(6, 1 / 6)), {"at": 0.0}),
     (lag.midpoint, LINE,
      {"weights": None, "level": 0.95, "minimum_areas": 5, "at": 0.0, "shared": 0.0}),
     (lag.rank_replies_effect, (D,), {"lower": None, "upper": None} | AREAS | {"grid": 3}),

@@ -82,7 +82,8 @@ def instance(seed, areas=None):
 def test_known_answer_is_met_to_a_millionth():
     found = intercept_bounds(D, LOW, HIGH)
     assert ends(found) == pytest.approx([0.380851, 0.679069, -0.871418, -0.055319], abs=1e-6)
-    assert found.gap < 1e-9
+    assert found.gap < 1e-9 and found.note == ""
+    assert intercept_bounds(D, LOW, HIGH, tolerance=0.1).note == ""
 
 
 def test_trying_the_corners_of_the_box_understates_the_set():
@@ -264,6 +265,30 @@ def test_areas_of_no_weight_do_not_matter():
     assert ends(with_idle) == pytest.approx(ends(intercept_bounds(D, LOW, HIGH)), abs=1e-9)
 
 
+def test_an_area_of_no_weight_does_not_identify_the_slope_by_its_backlog():
+    b = [0.3, 0.3, 0.3, 0.3, 0.3, 0.8]
+    found = intercept_bounds(D, b, b, [1, 1, 1, 1, 1, 0])
+    assert ends(found).tolist() == [-np.inf, np.inf, -np.inf, np.inf]
+
+
+def test_a_statement_can_identify_the_slope_where_the_limits_do_not():
+    """Nothing is known of any area but that the first lies half below the last."""
+    apart = [[1, 0, 0, 0, 0, -1]], [-0.5]
+    found = intercept_bounds(D - D[0], np.zeros(6), np.ones(6), constraints=apart)
+    assert np.isfinite(ends(found)).all() and found.note == ""
+    rng = np.random.default_rng(6)
+    b = rng.random((20_000, 6))
+    b[:, 0], b[:, 5] = b[:, 0] / 2, b[:, 0] / 2 + 0.5
+    for values, bounds in zip(lines(D - D[0], b), (found.intercept, found.slope), strict=True):
+        assert bounds[0] <= values.min() and values.max() <= bounds[1]
+
+
+def test_an_area_with_just_the_average_effect_is_one_like_others():
+    d, b = np.array([0, 0.25, 0.5, 0.75, 1.0]), np.array([0.9, 0.6, 0.5, 0.35, 0.1])
+    theta0, theta1 = lag.line(d, b)
+    assert ends(intercept_bounds(d, b, b)) == pytest.approx([theta0] * 2 + [theta1] * 2)
+
+
 def test_series_are_matched_by_area_whatever_their_order():
     names = list("ABCDEF")
     d, low, high = (pd.Series(x, index=names) for x in (D, LOW, HIGH))
@@ -284,6 +309,9 @@ def test_an_unidentified_slope_is_infinite_and_said():
 def test_equal_effects_leave_nothing_open():
     found = intercept_bounds(np.full(6, 0.7), LOW, HIGH)
     assert ends(found) == pytest.approx([0.7, 0.7, 0, 0], abs=1e-12)
+    for effects in (np.zeros(6), np.full(6, 0.7)):  # whatever the backlogs, the same for all too
+        found = intercept_bounds(effects, np.full(6, 0.2), np.full(6, 0.7))
+        assert ends(found) == pytest.approx([effects[0]] * 2 + [0, 0], abs=1e-12)
 
 
 EVIDENCE = pd.DataFrame(

@@ -9,8 +9,9 @@ from panels import filled
 from scipy.special import stdtr
 
 from kokeilu_analysis.errors import KokeiluError
-from kokeilu_analysis.methods import lag
+from kokeilu_analysis.methods import lag, lag_line, lag_replies, lag_sampling
 from kokeilu_analysis.methods.backlog import FeasibleSet
+from kokeilu_analysis.methods.intervals import critical_value
 from kokeilu_analysis.methods.lag_input import evidence_region, pair, shares
 from kokeilu_analysis.methods.program import Program
 
@@ -80,6 +81,19 @@ def test_the_mean_of_a_class_has_the_jackknife_error_over_its_areas(weights):
     assert alone["estimate"] == D["A"] and np.isnan([alone["ci_low"], alone["ci_high"]]).all()
 
 
+def test_a_class_of_two_has_an_interval():
+    row = lag.by_class(pd.Series([1.0, 3.0]), pd.Series(["a", "a"])).iloc[0]
+    # one area left out moves the mean by one; the 97.5 % point of t with 1 degree of freedom
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx([2 - 12.706205, 2 + 12.706205])
+
+
+def test_one_area_is_no_class_to_itself_and_two_are_no_route():
+    with pytest.raises(KokeiluError, match="1 areas are too few for a line; at least 2"):
+        lag.by_class(D[:1], pd.Series("x", AREAS))
+    with pytest.raises(KokeiluError, match="2 areas are too few for a line; at least 5"):
+        lag.leave_out(D[:2], LOW[:2], HIGH[:2], {"none": []})
+
+
 # Sampling.
 
 
@@ -105,6 +119,7 @@ def test_each_end_is_moved_by_the_error_of_its_own_line():
     low, high = found.intercept
     moved = (low - row["ci_low"]) / se[0], (row["ci_high"] - high) / se[1]
     assert moved[0] == pytest.approx(moved[1]) and 1.281 < moved[0] < 1.645
+    assert moved[0] == pytest.approx(critical_value(high - low, max(se), 0.9))
     assert row["se"] == pytest.approx(max(se))
     plain = lag.ends_interval(found, D, level=0.9).iloc[0]
     assert plain["se"] < row["se"]
@@ -161,20 +176,45 @@ def test_the_whole_frontier_of_a_line_through_two_areas():
     )
     flat = lag.frontier([0.3, 0.3], [0.2, 0.6], 1, 0.5)
     assert np.isnan(flat.loc[0, "breakdown"]) and flat.loc[0, "adjusted"] == pytest.approx(0.3)
+    for effects in ([3e6, 0.0, 3e6], [0.0, 0.0, 0.0]):  # the slope of the first is a rounding
+        flat = lag.frontier(effects, [0.1, 0.2, 0.3], 1, 0.5)
+        assert np.isnan(flat.loc[0, "breakdown"])
 
 
 def test_bounds_without_end_have_no_interval():
     open_ends = lag.intercept_bounds(D, np.full(7, 0.2), np.full(7, 0.7))
-    one_end = replace(lag.intercept_bounds(D, LOW, HIGH), intercept=(0.1, np.inf))
-    for found in (open_ends, one_end):
+    known = lag.intercept_bounds(D, LOW, HIGH)
+    one_end = (replace(known, intercept=ends) for ends in ((0.1, np.inf), (-np.inf, 0.1)))
+    with pytest.raises(KokeiluError, match="same backlog"):
+        lag.frontier_bounds(D, np.full(7, 0.2), np.full(7, 0.7), [0.0], [0.0])
+    for found in (open_ends, *one_end):
         with pytest.raises(KokeiluError, match="same backlog"):
             lag.ends_interval(found, D)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_set_with_one_end_only_has_no_interval(sign):
+    """An order that goes with the effects settles the sign of the slope, but not its size."""
+    effects, equal = sign * np.array([0.0, 0.1, 0.3, 0.5, 0.6]), (np.full(5, 0.2), np.full(5, 0.7))
+    order = np.eye(5)[:4] - np.eye(5)[1:], np.zeros(4)
+    ends = lag.intercept_bounds(effects, *equal, constraints=order).intercept
+    assert np.isinf(ends).sum() == 1
+    with pytest.raises(KokeiluError, match="same backlog"):
+        lag.set_interval(effects, *equal, constraints=order)
+
+
+def test_two_areas_alone_set_the_slope():
+    two = lag.intercept_bounds([0.5, 0.1], [0.2, 0.6], [0.2, 0.6], minimum_areas=2)
+    with pytest.raises(KokeiluError, match="alone sets the slope"):
+        lag.ends_interval(two, [0.5, 0.1])
 
 
 def test_one_area_that_alone_sets_the_slope_has_no_error():
     b = [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.8]
     with pytest.raises(KokeiluError, match="Area G alone sets the slope"):
         lag.midpoint(D, b, b)
+    with pytest.raises(KokeiluError, match="All backlogs are equal"):
+        lag.midpoint(D, [0.2] * 7, [0.2] * 7)
 
 
 def test_hc3_error_is_that_of_leaving_each_area_out():
@@ -216,6 +256,8 @@ def test_the_set_interval_comes_from_the_bounds_of_redrawn_areas(sign):
     moved = bounds[0] - found["ci_low"], found["ci_high"] - bounds[1]
     assert moved[0] / se[0] == pytest.approx(moved[1] / se[1], rel=1e-4)
     assert 1.281 < moved[0] / se[0] < 1.645
+    critical = critical_value(bounds[1] - bounds[0], se.max(), 0.9)
+    assert moved[0] / se[0] == pytest.approx(critical, rel=1e-4)
     bias = used.mean(axis=0) - bounds
     outer = (
         bounds - np.array([max(bias[0], 0), min(bias[1], 0)]) + np.array([-1, 1]) * 1.644854 * se
@@ -232,6 +274,53 @@ def test_too_few_identified_draws_are_no_bootstrap():
     for options, said in (({"level": 0.5}, "0.5"), ({"level": 1.0}, "1.0"), ({"draws": 19}, "19")):
         with pytest.raises(KokeiluError, match=said):
             lag.set_interval(D, LOW, HIGH, **options)
+
+
+def test_draws_without_an_area_of_any_weight_are_left_out():
+    w = np.where(D.index < "E", 1.0, 0.0)
+    rng = np.random.default_rng(44)
+    drawn = rng.multinomial(7, np.full(7, 1 / 7), size=20)
+    assert (drawn @ w == 0).sum() == 1
+    row = lag.set_interval(D, MIDDLE, MIDDLE, w, draws=20, seed=44).loc[0]
+    assert row["note"].endswith("; 1 of 20 draws without bounds left out")
+    assert row["inference"].endswith("; 19 area bootstraps")
+    lines = [lag.line(D, MIDDLE, w * n)[0] for n in drawn if w @ n > 0]
+    assert row["se"] == pytest.approx(np.std(lines, ddof=1))
+
+
+def test_nine_draws_of_ten_are_enough():
+    b = [0.2] * 5 + [0.8] * 2
+    row = lag.set_interval(D, b, b, draws=20, seed=4).loc[0]
+    assert row["note"].endswith("; 2 of 20 draws without bounds left out")
+
+
+B14 = np.sort(np.random.default_rng(2).uniform(0.2, 0.8, 14))
+LONG = dict(  # a search with several vertices to look at
+    effects=1 - B14 + 0.02 * np.cos(np.arange(14)),
+    lower=B14 - 0.06,
+    upper=B14 + 0.06,
+    mean=(B14.mean() - 0.005, B14.mean() + 0.005),
+)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-6])
+def test_what_a_short_search_leaves_unproven_widens_the_ends_and_is_said(unit, monkeypatch):
+    long = LONG | {"effects": unit * LONG["effects"]}
+    whole = lag.intercept_bounds(**long, names=lag.ENDS[:2])
+    assert whole.note == "" and whole.gap < 1e-9 * unit
+    monkeypatch.setattr(lag_replies, "MOST_NODES", 1)
+    first = lag.replies_until_sign(truth=B14, most=0, **long).loc[0]
+    d, w = pd.Series(long["effects"]), np.full(14, 1 / 14)
+    region = evidence_region(d, long["lower"], long["upper"], w, long["mean"], None)
+    region = replace(region, most_nodes=1)
+    ended, _, gap = lag.solved(d, w, region, 0.0, lag.ENDS[:2])
+    assert gap > 1e-3 * unit
+    wider = ended["intercept_low"] - gap, ended["intercept_high"] + gap
+    assert (first["bound_low"], first["bound_high"]) == pytest.approx(wider, rel=1e-12)
+    assert lag_sampling._ends(d, w, region, 0.0) == pytest.approx(wider, rel=1e-12)
+    monkeypatch.setattr(lag_line, "evidence_region", lambda *_: region)
+    found = lag.intercept_bounds(**long, names=lag.ENDS[:2])
+    assert found.note == f"The search ended early: an end may lie up to {gap:.2g} further out."
 
 
 # Replies.
@@ -256,6 +345,70 @@ def test_replies_in_a_given_order_are_taken_in_it_and_no_more_than_asked():
         lag.replies_until_sign(SIGN, MIDDLE, order=["Z"], **options)
     with pytest.raises(KokeiluError, match="contradicts the evidence"):
         lag.replies_until_sign(SIGN, MIDDLE + 0.2, **options)
+
+
+def settling(sign, **options):
+    """Areas asked until the sign is settled, where the effect at no backlog is positive."""
+    low, high = LOW.where(D.index != "E", 0.0), HIGH.where(D.index != "E", 1.0)
+    return lag.replies_until_sign(sign * (D - 0.45), MIDDLE, low, high, **options)
+
+
+def test_the_area_asked_first_is_the_one_that_leaves_least():
+    table = settling(1)
+    widths = {}
+    for area in AREAS:
+        low, high = LOW.where(D.index != "E", 0.0), HIGH.where(D.index != "E", 1.0)
+        low[area] = high[area] = MIDDLE[area]
+        widths[area] = np.ptp(lag.intercept_bounds(D - 0.45, low, high).intercept)
+    assert not table.loc[0, "settled"] and len(table) > 1
+    assert table.loc[1, "area_id"] == min(widths, key=widths.get) == "E"
+    assert np.ptp(table.loc[1, ["bound_low", "bound_high"]]) == pytest.approx(widths["E"])
+
+
+def test_a_given_order_is_kept_though_another_area_would_tell_more():
+    table = settling(1, order=["G", "E"], most=1)
+    assert table["area_id"].tolist()[1:] == ["G"] and table["replies"].tolist() == [0, 1]
+    assert not table["settled"].any()
+
+
+def test_turning_the_effects_round_turns_the_replies_round():
+    one, other = settling(1), settling(-1)
+    assert one["settled"].iloc[-1] and one["bound_low"].iloc[-1] > 0
+    assert other[["replies", "area_id", "settled"]].equals(one[["replies", "area_id", "settled"]])
+    assert other["bound_low"].tolist() == pytest.approx((-one["bound_high"]).tolist())
+    ranked, turned = (
+        lag.rank_replies_effect(sign * SIGN, LOW, HIGH, W, at=0.4) for sign in (1, -1)
+    )
+    pd.testing.assert_frame_equal(ranked, turned, atol=1e-7)
+    assert (
+        ranked.columns.tolist()
+        == (
+            "rank area_id bound_low bound_high width_now width_worst width_best width_mean "
+            "gain_worst gain_best gain_mean share_signed"
+        ).split()
+    )
+
+
+def test_an_area_that_is_known_or_has_no_weight_is_not_asked():
+    low, high = np.full(6, 0.2), np.full(6, 0.7)
+    low[1] = high[1] = 0.3
+    table = lag.replies_until_sign(
+        D[:6].to_numpy(), np.full(6, 0.3), low, high, [0, 1, 1, 1, 1, 1], most=1
+    )
+    assert table["area_id"].tolist()[1:] == [2]  # all tell as much, nothing; the first counts
+
+
+def test_where_nothing_is_bounded_the_replies_that_leave_least_come_first():
+    """All backlogs could be equal; the first four areas' answers, at an end, exclude that."""
+    low, high = [0.0, 0.1, 0.3, 0.3, 0.35, 0.3], [1.0, 0.9, 0.5, 0.5, 0.5, 0.45]
+    table = lag.rank_replies_effect([0.1, 0.3, 0.5, 0.2, 0.4, 0.6], low, high, grid=2)
+    assert table["area_id"].tolist() == [0, 1, 3, 2, 4, 5]  # by the mean width
+    assert np.isinf(table["width_now"]).all()
+    assert table["gain_mean"].tolist() == [np.inf] * 4 + [0.0] * 2
+    assert table["gain_worst"].tolist() == [np.inf] * 4 + [0.0] * 2
+    assert np.isfinite(table["width_worst"]).tolist() == [True] * 4 + [False] * 2
+    with pytest.raises(KokeiluError, match="at least 2"):
+        lag.rank_replies_effect(D, LOW, HIGH, grid=1)
 
 
 def test_answers_after_which_the_sign_is_known_are_counted():
@@ -495,5 +648,7 @@ def test_chords_are_added_until_none_is_further_off_than_asked():
     assert lag._chords(square, 0.4, 0.4, 1e-3) == ([0.4], [square(0.4)[0]])
     bend = lag._chords(lambda r: (abs(r - 0.25), np.sign(r - 0.25)), 0.0, 1.0, 1e-6)
     assert bend == ([0.0, 0.25, 1.0], [0.25, 0.0, 0.75])  # two straight pieces: one more place
+    even = lag._chords(lambda r: (abs(r - 0.5), np.sign(r - 0.5)), 0.0, 1.0, 1e-6)
+    assert even == ([0.0, 0.5, 1.0], [0.5, 0.0, 0.5])  # slopes that are opposite
     line = lag._chords(lambda r: (2 * r, 2.0), 0.0, 1.0, 1e-9)
     assert line == ([0.0, 1.0], [0.0, 2.0])
