@@ -372,12 +372,13 @@ def test_a_given_order_is_kept_though_another_area_would_tell_more():
 
 
 def test_turning_the_effects_round_turns_the_replies_round():
-    one, other = settling(1), settling(-1)
+    one = settling(1)
+    other = settling(-1, order=one["area_id"].tolist()[1:])
     assert one["settled"].iloc[-1] and one["bound_low"].iloc[-1] > 0
     assert other[["replies", "area_id", "settled"]].equals(one[["replies", "area_id", "settled"]])
     assert other["bound_low"].tolist() == pytest.approx((-one["bound_high"]).tolist())
     ranked, turned = (
-        lag.rank_replies_effect(sign * SIGN, LOW, HIGH, W, at=0.4) for sign in (1, -1)
+        lag.rank_replies_effect(sign * SIGN, LOW, HIGH, W, at=0.4, grid=2) for sign in (1, -1)
     )
     pd.testing.assert_frame_equal(ranked, turned, atol=1e-7)
     assert (
