@@ -218,8 +218,8 @@ def test_the_sign_turns_within_what_a_reliability_can_be_or_not_at_all():
     none = measurement.corrected_line([0.2, -0.2], [0.3, 0.7], 1.0)
     assert np.isnan(none["r_sign_change"][0])
     # r = 1.5 would be needed; a line through the origin has its zero at r = 1, a flat one nowhere
-    for effects in ([0.08, 0.32], [0.5, 0.5]):
-        assert np.isnan(measurement.corrected_line(effects, [0.3, 0.7], 1.0)["r_sign_change"][0])
+    for effects, b in (([0.08, 0.32], [0.3, 0.7]), ([0.5, 0.5], [0.25, 0.75])):
+        assert np.isnan(measurement.corrected_line(effects, b, 1.0)["r_sign_change"][0])
     origin = measurement.corrected_line([0.25, 0.75], [0.25, 0.75], 1.0)
     assert origin["effect"][0] == 0 and np.isnan(origin["r_sign_change"][0])
 
