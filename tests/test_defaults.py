@@ -109,7 +109,6 @@ ASSUMED = [
     (lag.intercept_bounds, (D,), {"lower": None, "upper": None} | AREAS | {
         "names": ("intercept_low", "intercept_high", "slope_low", "slope_high"),
         "tolerance": 0.0}),
-    (lag.LineBounds, ((0.0, 1.0), (0.0, 1.0), {}, 0.0), {"at": 0.0, "note": ""}),
     (lag.solved, (D, np.full(6, 1 / 6), Region(*LINE[1:]), 0.0, lag.ENDS), {"tolerance": 0.0}),
     (lag_line.fitted, (D, B, np.full(6, 1 / 6)), {"at": 0.0}),
     (lag.midpoint, LINE,

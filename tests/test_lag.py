@@ -83,6 +83,7 @@ def test_known_answer_is_met_to_a_millionth():
     found = intercept_bounds(D, LOW, HIGH)
     assert ends(found) == pytest.approx([0.380851, 0.679069, -0.871418, -0.055319], abs=1e-6)
     assert found.gap < 1e-9 and found.note == ""
+    assert lag.LineBounds(found.intercept, found.slope, {}, 0.0).at == found.at == 0.0
     assert intercept_bounds(D, LOW, HIGH, tolerance=0.1).note == ""
 
 
@@ -265,8 +266,9 @@ def test_areas_of_no_weight_do_not_matter():
     assert ends(with_idle) == pytest.approx(ends(intercept_bounds(D, LOW, HIGH)), abs=1e-9)
 
 
-def test_an_area_of_no_weight_does_not_identify_the_slope_by_its_backlog():
-    b = [0.3, 0.3, 0.3, 0.3, 0.3, 0.8]
+@pytest.mark.parametrize("own", [0.1, 0.8])
+def test_an_area_of_no_weight_does_not_identify_the_slope_by_its_backlog(own):
+    b = [0.3, 0.3, 0.3, 0.3, 0.3, own]
     found = intercept_bounds(D, b, b, [1, 1, 1, 1, 1, 0])
     assert ends(found).tolist() == [-np.inf, np.inf, -np.inf, np.inf]
 
