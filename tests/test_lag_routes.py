@@ -176,6 +176,8 @@ def test_the_whole_frontier_of_a_line_through_two_areas():
     )
     flat = lag.frontier([0.3, 0.3], [0.2, 0.6], 1, 0.5)
     assert np.isnan(flat.loc[0, "breakdown"]) and flat.loc[0, "adjusted"] == pytest.approx(0.3)
+    shallow = lag.frontier([0.5, 0.4], [0.2, 0.6], 1, 0.5)  # the line 0.55 - b / 4
+    assert shallow.loc[0, "breakdown"] == pytest.approx(2.2)
     for effects in ([3e6, 0.0, 3e6], [0.0, 0.0, 0.0]):  # the slope of the first is a rounding
         flat = lag.frontier(effects, [0.1, 0.2, 0.3], 1, 0.5)
         assert np.isnan(flat.loc[0, "breakdown"])
