@@ -116,8 +116,8 @@ def evidence_region(d, lower, upper, w, mean, constraints):
     if mean is not None:
         low, high = pair(mean, "mean")
         shares([low, high], "mean")
-        row = np.zeros((1, len(region.lower)))
-        row[0, :size] = w
+        row = np.zeros(len(region.lower))
+        row[:size] = w
         if low == high:
             rows, limits = np.vstack([region.equal_rows, row]), np.append(region.equal_limits, low)
             region = replace(region, equal_rows=rows, equal_limits=limits)

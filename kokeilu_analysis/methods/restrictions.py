@@ -269,8 +269,8 @@ def restricted_bounds(
 
 def _restricted(d, w, region, at, slope_sign=None, steepest=None, effect=None):
     if slope_sign is not None:
-        row = np.zeros((1, len(region.lower)))
-        row[0, : len(d)] = -slope_sign * w * (d.to_numpy() - w @ d.to_numpy())
+        row = np.zeros(len(region.lower))
+        row[: len(d)] = -slope_sign * w * (d.to_numpy() - w @ d.to_numpy())
         region = region.with_rows(row, [0.0])
         if region.extreme(np.zeros(len(region.lower))) is None:
             return np.nan, np.nan, 0.0
