@@ -401,6 +401,22 @@ def test_an_area_that_is_known_or_has_no_weight_is_not_asked():
     assert table["area_id"].tolist()[1:] == [2]  # all tell as much, nothing; the first counts
 
 
+def test_an_area_without_weight_is_asked_where_a_statement_links_it_to_others():
+    low, high = [0.2, 0.3, 0.1, 0.4, 0.0], [0.4, 0.5, 0.9, 0.5, 1.0]
+    same = (None, None, [[0, 0, 1, 0, -1]], [0])  # the last one has the backlog of the third
+    linked = {"weights": [1, 1, 1, 1, 0], "constraints": same}
+    table = lag.rank_replies_effect([0.3, 0.5, 0.1, 0.42, 0.2], low, high, grid=3, **linked)
+    rows = table.set_index("area_id").drop(columns="rank")
+    assert rows.loc[4].tolist() == rows.loc[2].tolist() and rows.loc[4, "gain_mean"] > 0
+
+
+def test_equal_backlogs_identify_no_line_and_settle_no_sign():
+    half = np.full(len(D), 0.5)
+    table = lag.replies_until_sign(D.to_numpy(), half, half - 0.3, half + 0.3)
+    assert len(table) == len(D) + 1 and not table["settled"].any()
+    assert table[["bound_low", "bound_high"]].iloc[-1].tolist() == [-np.inf, np.inf]
+
+
 def test_where_nothing_is_bounded_the_replies_that_leave_least_come_first():
     """All backlogs could be equal; the first four areas' answers, at an end, exclude that."""
     low, high = [0.0, 0.1, 0.3, 0.3, 0.35, 0.3], [1.0, 0.9, 0.5, 0.5, 0.5, 0.45]

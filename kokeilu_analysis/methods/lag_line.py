@@ -125,9 +125,6 @@ def intercept_bounds(
         raise KokeiluError(f"There is no end {unknown[0]!r}; known: {', '.join(ENDS)}.")
     found, witness, gap = solved(d, w, region, at, names, tolerance)
     ends = dict.fromkeys(ENDS, np.nan) | found
-    known = region.lower[: len(d)][w > 0], region.upper[: len(d)][w > 0]
-    if known[0].min() == known[1].max():
-        ends |= {name: np.inf if name.endswith("high") else -np.inf for name in names}
     note = ""
     if gap > 1e-6 * np.abs(d).max() + tolerance:
         note = f"The search ended early: an end may lie up to {gap:.2g} further out."
@@ -170,6 +167,9 @@ def solved(d, w, region, at, names, tolerance=0.0):
         ends[name] = start + sign * float(scale * found.value) if scale else start
         witness[name] = found.point[:size]
         gap = max(gap, float(scale * found.gap))
+    known = region.lower[:size][w > 0], region.upper[:size][w > 0]
+    if known[0].min() == known[1].max():  # one backlog for all areas: no line is ruled out
+        ends = {name: np.inf if name.endswith("high") else -np.inf for name in names}
     return ends, witness, gap
 
 

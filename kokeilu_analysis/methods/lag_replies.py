@@ -64,12 +64,12 @@ def rank_replies_effect(
     if grid < 2:
         raise KokeiluError("The grid of answers needs both ends: at least 2 points.")
     d, w, region = _problem(effects, lower, upper, weights, mean, constraints, at, minimum_areas)
-    now = _width(d, w, region, at)
+    now, telling = _width(d, w, region, at), _telling(region, w)
     rows = []
     for j, area in enumerate(d.index):
         answers = _answers(region, j)
         found = [now]
-        if answers[1] - answers[0] > KNOWN and w[j] > 0:
+        if telling[j] and answers[1] - answers[0] > KNOWN:
             tried = (_known(region, j, x) for x in np.linspace(*answers, grid))
             found = [_width(d, w, part, at) for part in tried if part is not None]
         widths = np.array([high - low for low, high in found])
@@ -143,7 +143,8 @@ def replies_until_sign(
             raise KokeiluError(f"`order` names area {unknown[0]}, which has no effect.")
         left = [d.index.get_loc(area) for area in order]
     else:
-        left = [j for j in range(len(d)) if w[j] > 0 and region.upper[j] - region.lower[j] > KNOWN]
+        open_ = (region.upper - region.lower)[: len(d)] > KNOWN
+        left = np.flatnonzero(open_ & _telling(region, w)).tolist()
     found, area, rows = _width(d, w, region, at), None, []
     while True:
         settled = found[0] > 0 or found[1] < 0
@@ -166,6 +167,12 @@ def _problem(effects, lower, upper, weights, mean, constraints, at, minimum_area
     shares(at, "at")
     region = evidence_region(d, lower, upper, w, mean, constraints)
     return d, w, replace(region, most_nodes=MOST_NODES)
+
+
+def _telling(region, w):
+    """Tell whose replies can matter: areas with weight, and those that a statement links."""
+    linked = np.vstack([region.rows, region.equal_rows])[:, : len(w)].any(axis=0)
+    return (w > 0) | linked
 
 
 def _answers(region, j):
