@@ -465,6 +465,19 @@ def test_a_file_that_arrow_opens_and_the_engine_cannot_is_named(tmp_path):
     assert refusal.value.file == path.name
 
 
+def test_what_an_engine_says_while_it_counts_shows_nobody(tmp_path, monkeypatch):
+    folder = cases.write(cases.wild(5, rows=60), tmp_path / "spells")
+
+    def broken(*_):
+        raise OSError(f"Out of buffer in the row of {cases.SECRET}")
+
+    monkeypatch.setattr(register_counts, "counts", broken)
+    known = facts.municipalities(), facts.boundary_changes()
+    with pytest.raises(DataError, match=r"rows that cannot be read \(OSError\)") as refusal:
+        registers.read(folder, *known, MONTHS, cases.LAST_DAY, cases.PLAN_DAYS)
+    assert str(cases.SECRET)[:6] not in str(refusal.value)
+
+
 def test_spells_that_meet_without_overlap_are_right(tmp_path):
     good = quiet(cases.wild(5, rows=60))  # what every wrong delivery is made from
     assert checked(cases.write(good, tmp_path / "good")) == 60

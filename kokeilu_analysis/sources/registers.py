@@ -75,7 +75,8 @@ def read(source, municipalities, changes, months, last_day, plan_days):
         raise DataError("study.toml", f"{last_day:%Y-%m-%d}", expected, "[registers]", "last_day")
     with register_spells.opened(source) as delivery:
         register_rules.check(delivery, {*codes, *merged}, last_day)
-        table = register_counts.counts(delivery.spells, days[: covered + 1], plan_days)
+        with register_spells.said_safely(delivery.name):  # a check does not look into every page
+            table = register_counts.counts(delivery.spells, days[: covered + 1], plan_days)
         vintage = f"{VINTAGE} {last_day:%Y-%m-%d}"
         vintage = f"simulated {vintage}" if delivery.simulated else vintage
     return cells(table, codes, merged, months, vintage)
