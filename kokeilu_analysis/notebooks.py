@@ -66,8 +66,8 @@ def digest(path):
     """
     data = [p for folder in (paths.RAW, paths.PROCESSED) for p in folder.iterdir() if p.is_file()]
     data = [p for p in data if p.name not in disclosure.WRITTEN]
-    others = {p.stem[:2] for p in found()} - reads(path)
-    data += [p for p in paths.RESULTS.glob("*.csv") if p.stem[:2] not in others]
+    others = {name for p in found() if p.stem[:2] not in reads(path) for name in writes(p)}
+    data += [p for p in paths.RESULTS.glob("*.csv") if p.stem not in others]
     return made.key([*made.code(), paths.STUDY, *data])
 
 
@@ -80,8 +80,14 @@ def outdated():
 
 
 def tables(path):
-    """Return the result tables of a notebook."""
-    return sorted(paths.RESULTS.glob(f"{path.stem[:2]}_*.csv"))
+    """Return the result tables that are here of those that a notebook writes."""
+    written = (paths.RESULTS / f"{name}.csv" for name in writes(path))
+    return sorted(table for table in written if table.exists())
+
+
+def writes(path):
+    """Return the names of the result tables that a notebook writes, read off its code."""
+    return re.findall(r'results\.write\("(\w+)"', _code(path))
 
 
 def arithmetic():
@@ -156,8 +162,7 @@ def reads(path):
     """
     from kokeilu_analysis.report import figures
 
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    code = _code(path)
     named = re.findall(r'results\.read\("(\w+)"', code)
     shown = re.findall(r'figures\.show\("(\w+)"', code)
     named += [t for i in shown for t in figures.tables(i)]
@@ -165,3 +170,8 @@ def reads(path):
     if "export.figures(" in code or "headline(" in code:
         return earlier
     return earlier & {t[:2] for t in named}
+
+
+def _code(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")

@@ -2,19 +2,20 @@
 
 import io
 import json
+import re
 import shutil
 
 import pytest
 
-from kokeilu_analysis import made, notebooks, paths, run
+from kokeilu_analysis import made, notebooks, paths, run, store
 from kokeilu_analysis.errors import KokeiluError
 from kokeilu_analysis.report import figures  # imported before folders are moved under it
 
 BOOKS = ["01_first", "02_second", "03_third"]
 SOURCES = {  # the third reads the first
-    "01_first": "x = 1",
-    "02_second": "x = 2",
-    "03_third": 'results.read("01_table")',
+    "01_first": 'results.write("01_table", x)',
+    "02_second": 'x = 2; results.write("02_table", x); results.write("profiles", x)',
+    "03_third": 'results.write("03_table", results.read("01_table"))',
 }
 
 
@@ -34,6 +35,7 @@ def study(tmp_path, monkeypatch):
         "data/raw/facts.csv",
         "data/processed/panel.parquet",
         "data/processed/results/simulation.csv",
+        "data/processed/results/profiles.csv",
         "kokeilu_analysis/methods.py",
         "kokeilu_analysis/report/words.toml",
         "study.toml",
@@ -61,8 +63,9 @@ def study(tmp_path, monkeypatch):
     def execute(path):
         executed.append(path.stem)
         text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace('"outputs": []', '"outputs": ["done"]'), encoding="utf-8")
-        (paths.RESULTS / f"{path.stem[:2]}_table.csv").write_text("a\n1\n", encoding="utf-8")
+        store.write_text(path, text.replace('"outputs": []', '"outputs": ["done"]'))
+        for name in re.findall(r'results\.write\(."(\w+)', text):
+            (paths.RESULTS / f"{name}.csv").write_text("a\n1\n", encoding="utf-8")
 
     monkeypatch.setattr(notebooks, "execute", execute)
     return tmp_path, executed
